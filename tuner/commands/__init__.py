@@ -1,0 +1,1 @@
+"""Use cases, one a module, each a readable list of steps. They know nothing of click."""

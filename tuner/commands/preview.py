@@ -1,0 +1,47 @@
+"""`tuner sweep --dry-run`: what the first trials would be, without training any."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from tuner.commands.plan import Plan
+from tuner.report.wording import configuration
+from tuner.search.preview import Proposal, proposals
+
+
+def print_preview(plans: Sequence[Plan], form: str) -> None:
+    """Print the proposals that do not depend on results."""
+    found = {plan.study: proposals(plan.definition) for plan in plans}
+    if form == "json":
+        click.echo(json.dumps({study: [p.__dict__ for p in ps] for study, ps in found.items()}))
+        return
+    console = Console(highlight=False)
+    for plan in plans:
+        _print_one(console, plan, found[plan.study])
+
+
+def _print_one(console: Console, plan: Plan, listed: Sequence[Proposal]) -> None:
+    definition = plan.definition
+    targets = " and ".join(target.text for target in definition.targets)
+    data = plan.data
+    rows = data.shapes["x_train"][0]
+    console.print(Text(f"{plan.study} · {definition.dataset} ({data.source}) · {targets}"))
+    console.print(
+        Text(
+            f"{rows} training rows, of which {definition.split.kind} validation; "
+            f"{definition.trials} trials of {definition.epochs} epochs; "
+            f"sampler {definition.sampler}, pruner {definition.pruner}, seed {definition.seed}"
+        )
+    )
+    for proposal in listed:
+        name = f" ({proposal.variant})" if proposal.variant else ""
+        console.print(Text(f"  trial {proposal.trial}{name}  {configuration(proposal.params)}"))
+    rest = definition.trials - len(listed)
+    if rest > 0:
+        console.print(Text(f"  … {rest} more, proposed from the results of these"))
+    console.print(Text(f"Nothing was trained. Next: tuner sweep {plan.study}"))

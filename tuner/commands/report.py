@@ -1,0 +1,76 @@
+"""`tuner report`: the outcome of a study, read from the study alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tuner import definition as definitions
+from tuner.commands.output import print_outcomes
+from tuner.errors import StudyError, UsageError, nearest
+from tuner.report.selection import Outcome, select
+from tuner.search.study import StudySummary, summaries
+from tuner.targets import Target, check_targets, parse_targets
+from tuner.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class ReportRequest:
+    """What the command line asks for: studies, other targets to look at them with, a format."""
+
+    names: tuple[str, ...]
+    folder: Path
+    targets: tuple[str, ...] = ()
+    format: str = "table"
+    exit_zero: bool = False
+
+
+def run_report(request: ReportRequest) -> int:
+    """Print the outcomes; returns 0 where every study has a configuration that meets, else 3."""
+    what_if = read_targets(request.targets)
+    found = find_studies(Workspace(request.folder), request.names)
+    outcomes = [outcome_of(summary, what_if) for summary in found]
+    print_outcomes(outcomes, request.format)
+    return 0 if request.exit_zero or all(o.meets for o in outcomes) else 3
+
+
+def read_targets(texts: Sequence[str]) -> tuple[Target, ...]:
+    """Targets of the command line, checked together."""
+    targets = tuple(target for text in texts for target in parse_targets(text))
+    problems = check_targets(targets)
+    if problems:
+        raise UsageError("--target: " + "\n".join(problems))
+    return targets
+
+
+def find_studies(workspace: Workspace, names: Sequence[str]) -> list[StudySummary]:
+    """The studies called `names`, in that order; raises StudyError for one that is not there."""
+    known = {summary.name: summary for summary in summaries(workspace)}
+    for name in names:
+        if name in known:
+            continue
+        if not known:
+            raise StudyError(
+                f"there is no study in {workspace.root} yet.\n"
+                f"Start one with: tuner sweep {name}"
+            )
+        listed = ", ".join(known)
+        raise StudyError(f"no study is called {name}{nearest(name, known)}.\nKnown: {listed}.")
+    return [known[name] for name in names]
+
+
+def outcome_of(summary: StudySummary, targets: tuple[Target, ...] = ()) -> Outcome:
+    """The outcome of a stored study, by its own targets unless others are given."""
+    import json
+
+    text = json.dumps(summary.definition)
+    definition = definitions.parse(text, f"study {summary.name}", summary.name)
+    return select(
+        summary.name,
+        summary.dataset,
+        summary.records,
+        targets or definition.targets,
+        definition.epoch,
+        max(summary.requested, len(summary.records)),
+    )

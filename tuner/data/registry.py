@@ -1,0 +1,69 @@
+"""The data sets that have a name, and the one way to load them.
+
+A new data set is one more `Entry`; whatever `load` returns has been validated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from tuner.data import builtin, keras_sets
+from tuner.data.dataset import Dataset, validate
+from tuner.errors import DataError, nearest
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A named data set: what it is, where it comes from, and how to load it."""
+
+    description: str
+    source: str
+    load: Callable[[Path | None], Dataset]
+
+
+ENTRIES: dict[str, Entry] = {
+    "digits": Entry(
+        description=builtin.DIGITS,
+        source="scikit-learn, no network",
+        load=lambda _: builtin.load_digits(),
+    ),
+    **{
+        name: Entry(
+            description=known.description,
+            source=f"{known.file} in the data directory, or keras.datasets",
+            load=partial(keras_sets.load, name),
+        )
+        for name, known in keras_sets.SETS.items()
+    },
+}
+
+
+def names() -> tuple[str, ...]:
+    """The names that `load` knows."""
+    return tuple(ENTRIES)
+
+
+def describe() -> list[tuple[str, str, str]]:
+    """(name, description, where it comes from) of every named data set; loads nothing."""
+    return [(name, entry.description, entry.source) for name, entry in ENTRIES.items()]
+
+
+def load(name: str, data_dir: Path | None) -> Dataset:
+    """The data set called `name`, validated.
+
+    Args:
+        name: one of `names()`.
+        data_dir: folder with the user's own copies, or None. A file there comes before a download.
+
+    Raises:
+        DataError: the name is unknown, or the data is missing, damaged or not what it claims.
+    """
+    if name not in ENTRIES:
+        known = ", ".join(names())
+        raise DataError(f"no data set is called {name}{nearest(name, names())}.\nKnown: {known}.")
+    dataset = ENTRIES[name].load(data_dir)
+    validate(dataset)
+    return dataset

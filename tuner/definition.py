@@ -1,0 +1,282 @@
+"""Sweep definitions: found by name, read, changed by the command line, checked, and compared.
+
+A `SweepDefinition` is always sound: `load` and `parse` raise one `DefinitionError` that holds all
+mistakes, those of overrides included, because overrides are applied before anything is checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tuner.definition_checks import check
+from tuner.definition_overrides import Overrides, apply
+from tuner.definition_yaml import read
+from tuner.errors import DefinitionError, UsageError, nearest
+from tuner.parameters import show
+from tuner.space import Space
+from tuner.targets import Target
+from tuner.trial import EarlyStopping, EpochRule, Params, SplitSpec
+
+__all__ = [
+    "Overrides",
+    "SweepDefinition",
+    "available",
+    "differences",
+    "find",
+    "identity",
+    "load",
+    "parse",
+]
+
+
+@dataclass(frozen=True)
+class SweepDefinition:
+    """One sweep, checked.
+
+    Attributes:
+        name: the file's name without its ending.
+        source: the path it was read from, or `built-in`.
+        dataset: a data set's name; whether it exists is the registry's business.
+        model: `mlp`.
+        epochs: of a full trial, >= 1.
+        epoch: which epoch stands for a trial.
+        trials: logical trials of the study, variants included, >= 1.
+        split: how validation rows are chosen; its seed is `seed`.
+        sampler: `tpe`, `random`, `qmc` or `grid`.
+        pruner: `overfit`, `percentile`, `median`, `halving` or `none`.
+        seed: of the study, 0 to 2³² - 1.
+        targets: at least one, without contradictions.
+        space: the searched parameters; empty where only variants are compared.
+        fixed: values that hold for every trial, as given.
+        variants: complete configurations by name, in the file's order.
+        early_stopping: or None.
+    """
+
+    name: str
+    source: str
+    dataset: str
+    model: str
+    epochs: int
+    epoch: EpochRule
+    trials: int
+    split: SplitSpec
+    sampler: str
+    pruner: str
+    seed: int
+    targets: tuple[Target, ...]
+    space: Space
+    fixed: Params = field(default_factory=dict)
+    variants: dict[str, Params] = field(default_factory=dict)
+    early_stopping: EarlyStopping | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as keys of a sweep file: `parse` of its JSON text gives this definition back."""
+        raw: dict[str, Any] = {
+            "dataset": self.dataset,
+            "model": self.model,
+            "epochs": self.epochs,
+            "epoch": self.epoch,
+            "trials": self.trials,
+            "split": "tail" if self.split.kind == "tail" else "stratified",
+            "validation": "test" if self.split.kind == "test" else self.split.fraction,
+            "sampler": self.sampler,
+            "pruner": self.pruner,
+            "seed": self.seed,
+            "targets": [target.text for target in self.targets],
+            "space": self.space.to_json(),
+            "fixed": self.fixed,
+            "variants": self.variants,
+        }
+        if self.early_stopping is not None:
+            raw["early_stopping"] = asdict(self.early_stopping)
+        return raw
+
+
+# --- finding ----------------------------------------------------------------------------------
+
+
+def shipped() -> Path:
+    """The folder of the definitions that come with the package."""
+    package = Path(__file__).parent
+    installed = package / "sweeps"
+    return installed if installed.is_dir() else package.parent / "sweeps"
+
+
+def available(folder: Path) -> dict[str, Path]:
+    """Definitions by name, sorted: the shipped ones, and over them those in `folder`/sweeps."""
+    found: dict[str, Path] = {}
+    for place in (shipped(), folder / "sweeps"):
+        for ending in ("*.yml", "*.yaml"):
+            found.update((path.stem, path) for path in place.glob(ending) if path.is_file())
+    return dict(sorted(found.items()))
+
+
+def find(name: str, folder: Path) -> Path:
+    """The file that `name` stands for, seen from the working directory `folder`.
+
+    A path that ends in .yaml or .yml is taken as it is; then come the names of available
+    definitions, then any other file that exists.
+
+    Raises:
+        UsageError: there is none; the message lists those there are.
+    """
+    path = folder / name
+    known = available(folder)
+    as_path = path.suffix in (".yaml", ".yml")
+    if not as_path and name in known:
+        return known[name]
+    try:
+        if path.is_file():
+            return path
+    except OSError:  # a name longer than the file system takes
+        pass
+    if as_path:
+        raise UsageError(f"{name}: no such file{nearest(path.stem, known)}")
+    listed = ", ".join(known) or "none"
+    raise UsageError(
+        f"no sweep is called {show(name)}{nearest(name, known)}\n"
+        f"known are {listed}; a file of your own is named by its path, such as sweeps/own.yaml"
+    )
+
+
+# --- reading ----------------------------------------------------------------------------------
+
+
+def load(path: Path, overrides: Overrides | None = None) -> SweepDefinition:
+    """Read, change by `overrides` and check the file at `path`.
+
+    Raises:
+        DefinitionError: every mistake of the file and the overrides, each with its place.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        problem = f"byte {error.start + 1}: is not UTF-8 text; save the file as UTF-8"
+        raise DefinitionError(str(path), [problem]) from None
+    except OSError as error:
+        raise DefinitionError(str(path), [f"cannot be read: {error.strerror}"]) from None
+    definition = parse(text, str(path), path.stem, overrides)
+    built_in = path.resolve().parent == shipped().resolve()
+    return replace(definition, source="built-in") if built_in else definition
+
+
+def parse(text: str, source: str, name: str, overrides: Overrides | None = None) -> SweepDefinition:
+    """The definition that YAML `text` describes; `source` is what errors name.
+
+    Raises:
+        DefinitionError: as for `load`.
+    """
+    raw, problems = read(text)
+    if raw is None and not problems.found:
+        problems.add((), "the file is empty; the least is dataset, targets and space")
+    elif raw is not None and not isinstance(raw, dict):
+        problems.add((), f"must be keys such as `dataset: digits`, not {show(raw)}")
+    if not isinstance(raw, dict):
+        raise DefinitionError(source, problems.sorted())
+    apply(raw, problems, overrides or Overrides())
+    model, draft = check(raw, problems)
+    if problems.found or model is None:
+        raise DefinitionError(source, problems.sorted())
+    stopping = model.early_stopping
+    test = model.validation == "test"
+    trials = model.trials if draft.space.parameters else min(model.trials, len(draft.variants))
+    return SweepDefinition(
+        name=name,
+        source=source,
+        dataset=model.dataset,
+        model=model.model,
+        epochs=model.epochs,
+        epoch=model.epoch,
+        trials=trials,
+        split=SplitSpec(
+            kind="test" if test else model.split,
+            fraction=SplitSpec.fraction if model.validation == "test" else model.validation,
+            seed=model.seed,
+        ),
+        sampler=model.sampler,
+        pruner=model.pruner,
+        seed=model.seed,
+        targets=draft.targets,
+        space=draft.space,
+        fixed=draft.fixed,
+        variants=draft.variants,
+        early_stopping=EarlyStopping(stopping.monitor, stopping.patience) if stopping else None,
+    )
+
+
+# --- comparing --------------------------------------------------------------------------------
+
+
+def identity(definition: SweepDefinition, fingerprint: str) -> dict[str, Any]:
+    """What makes two sweeps the same study, as plain JSON.
+
+    The order of keys in the file, the writing of its numbers, its name, the number of trials and
+    the variants have no part in it; the order of targets neither.
+    """
+    return {
+        "data": fingerprint,
+        "model": definition.model,
+        "epochs": definition.epochs,
+        "epoch": definition.epoch,
+        "split": asdict(definition.split),
+        "space": definition.space.to_json(),
+        "fixed": dict(sorted(definition.fixed.items())),
+        "sampler": definition.sampler,
+        "pruner": definition.pruner,
+        "seed": definition.seed,
+        "early_stopping": definition.early_stopping and asdict(definition.early_stopping),
+        "targets": sorted(target.text for target in definition.targets),
+    }
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """One line for each part in which two identities differ, `space.l2: … → …`."""
+    lines: list[str] = []
+    for key in dict.fromkeys([*new, *old]):
+        before, after = old.get(key), new.get(key)
+        if before == after:
+            continue
+        if isinstance(before, Mapping) and isinstance(after, Mapping) and key != "early_stopping":
+            for part in dict.fromkeys([*after, *before]):
+                one, two = before.get(part), after.get(part)
+                if one != two:
+                    words = f"{_words(key, one)} → {_words(key, two)}"
+                    lines.append(f"{key}.{part}: {words}")
+        else:
+            lines.append(f"{key}: {_words(key, before)} → {_words(key, after)}")
+    return lines
+
+
+def _words(key: str, value: Any) -> str:
+    """One side of a difference, for a person."""
+    if value is None:
+        return {"space": "not searched", "fixed": "not fixed"}.get(key, "none")
+    if key == "space" and isinstance(value, Mapping):
+        return _domain_words(value)
+    if key == "data" and isinstance(value, str):
+        return value[:12]
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {v}" for k, v in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(str(v) for v in value) or "none"
+    return str(value)
+
+
+def _domain_words(raw: Mapping[str, Any]) -> str:
+    if "values" in raw:
+        text = f"[{', '.join(str(v) for v in raw['values'])}]"
+    else:
+        text = f"{raw.get('min')}..{raw.get('max')}"
+    for key, value in raw.items():
+        if key == "log":
+            text += " log"
+        elif key in ("step", "steps", "or"):
+            text += f" {key} {value}"
+    conditions = raw.get("when", {})
+    if conditions:
+        parts = [f"{p} is {' or '.join(str(v) for v in vs)}" for p, vs in conditions.items()]
+        text += f" when {' and '.join(parts)}"
+    return text

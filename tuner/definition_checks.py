@@ -1,0 +1,291 @@
+"""What the values of a sweep file mean, checked against the catalogue and against each other.
+
+Every check adds a line to `Problems` and goes on, so that a reader sees all mistakes at once;
+parts that are broken are left out of the checks that build on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from tuner.definition_domains import accept, known, read_domains
+from tuner.definition_schema import FOREIGN_TOP, FileModel, structure
+from tuner.definition_yaml import KeyPath, Problems
+from tuner.errors import TargetError
+from tuner.parameters import CATALOGUE, complete, in_order, overlay, show
+from tuner.space import Choices, Condition, Domain, Parameter, Space, grid
+from tuner.targets import Target, check_targets, parse_targets, unique
+from tuner.trial import Params, ParamValue
+
+
+@dataclass
+class Draft:
+    """The parts of a definition that need more than their structure checked."""
+
+    targets: tuple[Target, ...] = ()
+    space: Space = field(default_factory=Space)
+    fixed: Params = field(default_factory=dict)
+    variants: dict[str, Params] = field(default_factory=dict)
+
+
+def check(raw: Mapping[str, Any], problems: Problems) -> tuple[FileModel | None, Draft]:
+    """All checks on one sweep file's values; None where its structure is broken.
+
+    The file may be used only when `problems` stayed empty.
+    """
+    given = {key: value for key, value in raw.items() if value is not None}
+    sound = structure(FileModel, given, (), FOREIGN_TOP, problems)
+    try:
+        model: FileModel | None = FileModel.model_validate(sound)
+    except ValidationError:
+        model = None
+    draft = Draft()
+    draft.targets = _targets(sound.get("targets"), problems)
+    draft.fixed = _values(sound.get("fixed", {}), ("fixed",), problems)
+    domains, conditions = read_domains(sound.get("space", {}), problems)
+    searched = list(sound.get("space", {}))
+    _exclusions(searched, list(sound.get("fixed", {})), problems)
+    graph = _Graph(searched, domains, draft.fixed, problems)
+    draft.space = graph.space(conditions)
+    if "momentum" in draft.fixed and not graph.possible("optimizer", "sgd"):
+        problems.add(
+            ("fixed", "momentum"), f"acts only with optimizer: sgd{graph.words('optimizer')}"
+        )
+    draft.variants = _variants(sound.get("variants", {}), draft.fixed, problems)
+    if not problems.found and sound.get("sampler") == "grid":
+        _grid(draft, problems)
+    if not searched and not problems.found:
+        _nothing_to_search(model, draft, problems)
+    return model, draft
+
+
+def _nothing_to_search(model: FileModel | None, draft: Draft, problems: Problems) -> None:
+    """An empty space is for comparing variants: then there are no other trials."""
+    count = len(draft.variants)
+    if not count:
+        problems.add(("space",), "is empty; name a parameter to search, or variants to compare")
+    elif model is not None and "trials" in model.model_fields_set and model.trials > count:
+        problems.add(
+            ("trials",), f"space is empty and there are {count} variants; give at most {count}"
+        )
+
+
+def _targets(raw: Any, problems: Problems) -> tuple[Target, ...]:
+    if raw is None:
+        return ()
+    if isinstance(raw, list) and not raw:
+        problems.add(("targets",), "is empty; give at least one, such as val_accuracy >= 0.9")
+    found: list[Target] = []
+    before = len(problems.found)
+    for i, text in enumerate([raw] if isinstance(raw, str) else raw):
+        path: KeyPath = ("targets",) if isinstance(raw, str) else ("targets", i)
+        if not isinstance(text, str):
+            problems.add(path, f"must be a text such as val_accuracy >= 0.9, not {show(text)}")
+            continue
+        try:
+            found += parse_targets(text)
+        except TargetError as error:
+            problems.add(path, str(error))
+    if len(problems.found) == before:
+        for line in check_targets(found):
+            problems.add(("targets",), line)
+    return unique(found)
+
+
+def _values(raw: Mapping[str, Any], path: KeyPath, problems: Problems) -> Params:
+    """The allowed ones of `raw`, a mapping from parameters to values, in catalogue order."""
+    found: Params = {}
+    for name, value in raw.items():
+        here = (*path, name)
+        if not known(name, here, problems):
+            continue
+        accepted = accept(name, value, here, problems)
+        if accepted is not None:
+            found[name] = accepted
+    return in_order(found)
+
+
+def _variants(raw: Mapping[str, Any], fixed: Params, problems: Problems) -> dict[str, Params]:
+    found: dict[str, Params] = {}
+    for name, own in raw.items():
+        path: KeyPath = ("variants", name)
+        if not name.strip():
+            problems.add(path, "a variant needs a name")
+        if own is not None and not isinstance(own, Mapping):
+            problems.add(path, f"must be a mapping such as {{l2: 0, dropout: 0}}, not {show(own)}")
+            continue
+        values = _values(own or {}, path, problems)
+        if "layers" in values and values.keys() & {"depth", "units"}:
+            problems.add((*path, "layers"), "replaces depth and units; leave those out")
+            continue
+        merged = complete(overlay(fixed, values))
+        if "momentum" in values and merged["optimizer"] != "sgd":
+            problems.add(
+                (*path, "momentum"),
+                f"acts only with optimizer: sgd, and this variant has {merged['optimizer']}",
+            )
+        found[name] = merged
+    return found
+
+
+def _exclusions(space: Iterable[str], fixed: Iterable[str], problems: Problems) -> None:
+    """Parameters named twice, and those that another one replaces."""
+    for name in space:
+        if name in fixed:
+            line = problems.places.at(("fixed", name))
+            problems.add(("space", name), f"is also held at a value ({line}); keep one of the two")
+    if "layers" in fixed:
+        for group, names in (("space", space), ("fixed", fixed)):
+            for name in names:
+                if name in ("depth", "units"):
+                    problems.add((group, name), "is replaced by fixed.layers; keep one of the two")
+
+
+class _Graph:
+    """The searched parameters and what their conditions name."""
+
+    def __init__(
+        self, names: list[str], domains: dict[str, Domain], fixed: Params, problems: Problems
+    ) -> None:
+        self.names = names
+        self.domains = domains
+        self.fixed = fixed
+        self.problems = problems
+
+    def space(self, raw: Mapping[str, Mapping[str, Any]]) -> Space:
+        """The space, parents first, otherwise in the catalogue's order."""
+        conditions = {name: self._conditions(name, raw.get(name, {})) for name in self.names}
+        placed: dict[str, Parameter] = {}
+        waiting = [name for name in CATALOGUE if name in self.domains]
+        while ready := [
+            name
+            for name in waiting
+            if all(p in placed or p not in waiting for p, _ in conditions[name])
+        ]:
+            name = ready[0]
+            waiting.remove(name)
+            placed[name] = Parameter(
+                name,
+                self.domains[name],
+                tuple(c for c in conditions[name] if not self._always(c, conditions)),
+            )
+        for name in waiting:
+            loop = self._loop(name, conditions)
+            if loop and name == min(loop, key=list(CATALOGUE).index):
+                self.problems.add(
+                    ("space", name, "when"), f"conditions go in a circle: {' → '.join(loop)}"
+                )
+        return Space(tuple(placed.values()))
+
+    def _conditions(self, name: str, raw: Mapping[str, Any]) -> list[Condition]:
+        found: dict[str, tuple[ParamValue, ...]] = {}
+        for parent, wanted in raw.items():
+            path: KeyPath = ("space", name, "when", parent)
+            if not known(parent, path, self.problems):
+                continue
+            if parent == name:
+                self.problems.add(path, "a parameter cannot depend on itself")
+            elif parent == "layers":
+                self.problems.add(path, "a condition cannot name layers")
+            else:
+                found[parent] = self._wanted(parent, wanted, path)
+        if name == "momentum":
+            self._needs(name, "optimizer", ("sgd",), found)
+        if name == "units" and self.possible("depth", 0):
+            deep = tuple(d for d in range(1, 21) if self.possible("depth", d))
+            self._needs(name, "depth", deep, found)
+        return sorted(found.items())
+
+    def _wanted(self, parent: str, raw: Any, path: KeyPath) -> tuple[ParamValue, ...]:
+        wanted: list[ParamValue] = []
+        for i, value in enumerate(raw if isinstance(raw, list) else [raw]):
+            here = (*path, i) if isinstance(raw, list) else path
+            accepted = accept(parent, value, here, self.problems)
+            if accepted is None:
+                continue
+            if not self.possible(parent, accepted):
+                self.problems.add(
+                    here, f"{parent} is never {show(accepted)} in this sweep{self.words(parent)}"
+                )
+            wanted.append(accepted)
+        if raw == []:
+            self.problems.add(path, "is empty; give the value or values of the other parameter")
+        return tuple(dict.fromkeys(wanted))
+
+    def _needs(
+        self,
+        name: str,
+        parent: str,
+        values: tuple[ParamValue, ...],
+        found: dict[str, tuple[ParamValue, ...]],
+    ) -> None:
+        """Add the condition that the model itself sets, narrowing what the file says."""
+        path: KeyPath = ("space", name)
+        words = "optimizer: sgd" if name == "momentum" else "a depth of at least 1"
+        if not any(self.possible(parent, value) for value in values):
+            self.problems.add(
+                path, f"acts only with {words}, which this sweep never has{self.words(parent)}"
+            )
+        narrowed = tuple(v for v in found.get(parent, values) if v in values)
+        if not narrowed and found.get(parent):
+            self.problems.add((*path, "when", parent), f"{name} acts only with {words}")
+        found[parent] = narrowed
+
+    def possible(self, name: str, value: ParamValue) -> bool:
+        if name in self.names:
+            return name not in self.domains or self.domains[name].contains(value)
+        if name in ("depth", "units") and "layers" in self.fixed:
+            return False
+        return self.fixed.get(name, CATALOGUE[name].default) == value
+
+    def words(self, name: str) -> str:
+        if name in self.names:
+            return f": see space.{name}"
+        if name in self.fixed:
+            return f": fixed at {show(self.fixed[name])}"
+        if name in ("depth", "units") and "layers" in self.fixed:
+            return ": fixed.layers replaces it"
+        return f": it is {show(CATALOGUE[name].default)} unless space or fixed says otherwise"
+
+    def _always(self, condition: Condition, conditions: Mapping[str, list[Condition]]) -> bool:
+        """Whether a condition cannot fail, so that the parameter need not wait for it."""
+        parent, wanted = condition
+        if parent not in self.names:
+            return True
+        domain = self.domains.get(parent)
+        return (
+            isinstance(domain, Choices)
+            and all(value in wanted for value in domain.values)
+            and not conditions[parent]
+        )
+
+    def _loop(self, start: str, conditions: Mapping[str, list[Condition]]) -> list[str]:
+        """The names from `start` along its conditions back to `start`, or an empty list."""
+        trails = [[start]]
+        seen: set[str] = set()
+        while trails:
+            trail = trails.pop()
+            for parent, _ in conditions.get(trail[-1], []):
+                if parent == start:
+                    return [*trail, start]
+                if parent not in seen:
+                    seen.add(parent)
+                    trails.append([*trail, parent])
+        return []
+
+
+def _grid(draft: Draft, problems: Problems) -> None:
+    for parameter in draft.space.parameters:
+        try:
+            parameter.domain.points()
+        except ValueError as error:
+            problems.add(("space", parameter.name), str(error))
+    if not problems.found:
+        try:
+            grid(draft.space, draft.fixed)
+        except ValueError as error:
+            problems.add(("space",), f"{error}; take fewer values, or another sampler")

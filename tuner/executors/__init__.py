@@ -1,0 +1,1 @@
+"""Where trials run: `base` has the contract, `inline` and `processes` keep it."""

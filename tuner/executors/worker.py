@@ -1,0 +1,90 @@
+"""The entry point of a worker process.
+
+The rule: nothing heavy is imported before the environment is set, and nothing that a library prints
+reaches the user's terminal: it goes to a log file. Standard library only at the top, because spawn
+imports this module first.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """How a worker is set up: trainer's dotted path, threads an operation, folder of logs."""
+
+    trainer: str
+    threads: int
+    logs: str
+
+
+class PipeChannel:
+    """A worker's end of the line, over a pipe."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def send(self, message: bytes) -> None:
+        self._connection.send_bytes(message)
+
+    def receive(self) -> bytes:
+        return self._connection.recv_bytes()
+
+
+def main(connection: Connection, options: WorkerOptions) -> None:
+    """Serve until the parent says so or is gone."""
+    # Ctrl-C reaches the whole process group; what becomes of a trial is the parent's decision.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _follow_parent(os.getppid())
+    _print_to_log(Path(options.logs))
+    threads = str(options.threads)
+    os.environ.update(
+        KERAS_BACKEND="tensorflow",
+        TF_CPP_MIN_LOG_LEVEL="3",
+        OMP_NUM_THREADS=threads,
+        OPENBLAS_NUM_THREADS=threads,
+    )
+    # Without it TensorFlow takes the whole card and no second worker fits beside it.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    from tuner.executors.wire import serve
+
+    serve(PipeChannel(connection), load(options.trainer))
+
+
+def load(path: str) -> Any:
+    """The object at the dotted path `package.module:name`."""
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _print_to_log(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(
+        folder / f"worker-{os.getpid()}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644
+    )
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def _follow_parent(parent: int) -> None:
+    """End soon after the parent has ended in whatever way, even in the middle of an epoch."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

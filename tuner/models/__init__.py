@@ -1,0 +1,1 @@
+"""From parameters to Keras models. Keras is imported inside the functions, in workers only."""

@@ -1,0 +1,85 @@
+"""The multilayer perceptron that a configuration describes.
+
+Input scaling is a layer of the model, so that it takes what the data set holds: raw pixels, not
+prepared ones. Layers of one block stand in the order dense, batch normalisation (when before the
+activation), activation, batch normalisation (when after it), dropout. L2 acts on the kernels of
+hidden layers, never on biases or the output; batch normalisation and dropout on hidden layers only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tuner.trial import ParamValue
+
+
+def hidden_widths(params: Mapping[str, ParamValue]) -> list[int]:
+    """Widths of the hidden layers: `layers` as given, else `depth` times `units`."""
+    layers = params.get("layers")
+    if isinstance(layers, list):
+        return [int(width) for width in layers]
+    return [int(_number(params, "units"))] * int(_number(params, "depth"))
+
+
+def build_model(
+    params: Mapping[str, ParamValue], input_shape: Sequence[int], classes: int, scale: float
+) -> Any:
+    """An uncompiled `keras.Model` for one configuration.
+
+    Args:
+        params: a complete configuration (see `parameters`).
+        input_shape: shape of one example, in the data set's own units.
+        classes: number of classes; the output is a softmax over them.
+        scale: features are divided by this number inside the model.
+    """
+    import keras
+    from keras import layers
+
+    penalty = _number(params, "l2")
+    rate = _number(params, "dropout")
+    place = params["batch_norm"]
+    inputs = keras.Input(tuple(input_shape), name="raw")
+    x = layers.Rescaling(1.0 / scale, name="scale")(inputs)
+    if len(input_shape) > 1:
+        x = layers.Flatten(name="flatten")(x)
+    for number, width in enumerate(hidden_widths(params), start=1):
+        regularizer = keras.regularizers.L2(penalty) if penalty > 0 else None
+        x = layers.Dense(width, kernel_regularizer=regularizer, name=f"dense_{number}")(x)
+        if place == "before_activation":
+            x = layers.BatchNormalization(name=f"norm_{number}")(x)
+        x = layers.Activation(str(params["activation"]), name=f"activation_{number}")(x)
+        if place == "after_activation":
+            x = layers.BatchNormalization(name=f"norm_{number}")(x)
+        if rate > 0:
+            x = layers.Dropout(rate, name=f"dropout_{number}")(x)
+    outputs = layers.Dense(classes, activation="softmax", name="probabilities")(x)
+    return keras.Model(inputs, outputs, name="mlp")
+
+
+def build_optimizer(params: Mapping[str, ParamValue], steps: int) -> Any:
+    """The Keras optimizer of a configuration.
+
+    Args:
+        params: a complete configuration.
+        steps: batches in the whole training; a cosine schedule decays to zero over them
+            (Loshchilov & Hutter 2017, arXiv 1608.03983, without restarts).
+    """
+    import keras
+
+    rate: Any = _number(params, "learning_rate")
+    if params["schedule"] == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, decay_steps=steps)
+    name = params["optimizer"]
+    if name == "sgd":
+        return keras.optimizers.SGD(rate, momentum=_number(params, "momentum"))
+    if name == "rmsprop":
+        return keras.optimizers.RMSprop(rate)
+    return keras.optimizers.Adam(rate)
+
+
+def _number(params: Mapping[str, ParamValue], name: str) -> float:
+    value = params[name]
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number, not {value!r}")
+    return value

@@ -1,0 +1,155 @@
+"""Words for values: figures, distances, parameters and configurations, short enough for a table.
+
+No figure is shown so short that it would seem to be on the other side of a limit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from tuner.targets import Target
+from tuner.trial import Params, ParamValue
+
+DOT = " · "
+
+
+def one_line(text: str, most: int = 120) -> str:
+    line = " ".join(text.split()).rstrip(".")
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def bracket(text: str) -> str:
+    return f" ({text})" if text else ""
+
+
+def plural(word: str, count: int) -> str:
+    return word if count == 1 else f"{word}s"
+
+
+def trials_text(count: int) -> str:
+    return f"{count:,} {plural('trial', count)}"
+
+
+def listed(texts: Sequence[str]) -> str:
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
+
+
+def figure_text(metric: str, value: float | None, targets: Iterable[Target] = ()) -> str:
+    """A figure with three decimals, or as many as it takes to stay on its side of every limit.
+
+    Weights are whole numbers with separators; what was not measured is `–`.
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    if metric == "parameters":
+        return f"{value:,.0f}"
+    limits = [t for t in targets if t.metric == metric]
+    for digits in range(3, 12):
+        text = f"{value:.{digits}f}"
+        if all(t.met_by(float(text)) == t.met_by(value) for t in limits):
+            return text
+    return repr(value)
+
+
+def amount_text(metric: str, value: float) -> str:
+    """A distance, never rounded to nothing."""
+    if metric == "parameters":
+        return f"{value:,.0f}" if value >= 1 else f"{value:.1g}"
+    return f"{value:.3f}" if value >= 0.0005 else f"{value:.1g}"
+
+
+def duration_text(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def number_text(value: ParamValue) -> str:
+    """A parameter's value, short enough to compare by eye: `9.3e-4`, `0.41`, `512`, `128-64`."""
+    if isinstance(value, list):
+        return "-".join(str(width) for width in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, float) or not math.isfinite(value):
+        return str(value)
+    if value == int(value) and abs(value) < 1e6:
+        return str(int(value))
+    if not 1e-3 <= abs(value) < 1e6:
+        mantissa, power = f"{value:.1e}".split("e")
+        return f"{mantissa.removesuffix('.0')}e{int(power)}"
+    for digits in range(2, 17):  # 0.999 must not look like 1
+        text = f"{value:.{digits}g}"
+        if "e" not in text and not float(text).is_integer():
+            return text
+    return repr(value)
+
+
+def _shape(params: Params) -> str | None:
+    if "layers" in params:
+        return f"layers {number_text(params['layers'])}"
+    depth, units = params.get("depth"), params.get("units")
+    if depth == 0:
+        return "no hidden layer"
+    if depth is None or units is None:
+        known = {"depth": depth, "units": units}
+        return DOT.join(f"{k} {number_text(v)}" for k, v in known.items() if v is not None) or None
+    return f"{units}×{depth}"
+
+
+def _labelled(name: str, label: str, without: str | None = None) -> Callable[[Params], str | None]:
+    def phrase(params: Params) -> str | None:
+        value = params.get(name)
+        if value is None:
+            return None
+        if without is not None and value == 0:
+            return without
+        return f"{label} {number_text(value)}".strip()
+
+    return phrase
+
+
+def _batch_norm(params: Params) -> str | None:
+    words = {"none": "no bn", "before_activation": "bn before", "after_activation": "bn after"}
+    place = str(params.get("batch_norm", ""))
+    return words.get(place, f"bn {place}") if place else None
+
+
+_PHRASES: tuple[tuple[str, Callable[[Params], str | None]], ...] = (
+    ("optimizer", _labelled("optimizer", "")),
+    ("momentum", _labelled("momentum", "momentum")),
+    ("lr", _labelled("learning_rate", "lr")),
+    ("schedule", _labelled("schedule", "")),
+    ("shape", _shape),
+    ("activation", _labelled("activation", "")),
+    ("bn", _batch_norm),
+    ("dropout", _labelled("dropout", "dropout", "no dropout")),
+    ("l2", _labelled("l2", "l2", "no l2")),
+    ("batch", _labelled("batch_size", "batch")),
+)
+_STEPS = ("optimizer", "momentum", "lr", "schedule")
+_PHRASED = {
+    *("optimizer", "learning_rate", "momentum", "schedule", "depth", "units", "layers"),
+    *("activation", "batch_norm", "dropout", "l2", "batch_size"),
+}
+
+
+def phrases(params: Params) -> dict[str, str]:
+    """A configuration as short phrases by topic, the model's own parameters first."""
+    found = {topic: text for topic, phrase in _PHRASES if (text := phrase(params)) is not None}
+    own = {n: f"{n} {number_text(v)}" for n, v in params.items() if n not in _PHRASED}
+    return {**found, **own}
+
+
+def joined(found: Mapping[str, str]) -> tuple[str, ...]:
+    """Phrases by topic as what stands between two dots: the optimizer's own form one group."""
+    groups: dict[str, list[str]] = {}
+    for topic, text in found.items():
+        groups.setdefault("optimizer" if topic in _STEPS else topic, []).append(text)
+    return tuple(" ".join(group) for group in groups.values())
+
+
+def configuration(params: Params) -> str:
+    """`adam lr 9.3e-4 cosine · 512×2 · dropout 0.41 · l2 2.1e-5`: a configuration in one line."""
+    return DOT.join(joined(phrases(params)))

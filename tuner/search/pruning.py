@@ -1,0 +1,101 @@
+"""Which trials are not worth finishing.
+
+The rule: a pruner sees figures only. `overfit`, the default, stops a trial in two cases: its train
+accuracy has reached the ceiling while validation stays under the floor for `OVERFIT_PATIENCE` epochs
+in a row, or, after a third of the epochs, its best validation accuracy so far is among the lowest
+quarter of trials *of the same schedule* at that epoch. Schedules are not mixed, because under
+a cosine decay most of the gain comes in the last third. `percentile`, `median` and `halving` are
+Optuna's own; a trial that has met the targets is stopped by none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tuner.epochs import meets
+from tuner.targets import Target
+from tuner.trial import EpochMetrics, ParamValue
+
+OVERFIT_PATIENCE = 5
+# Lowest share of peers that is given up, and how many peers it takes to judge.
+LOWEST_SHARE = 0.25
+MIN_PEERS = 8
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A finished trial to compare with: its schedule and its validation accuracies by epoch."""
+
+    schedule: ParamValue | None
+    curve: tuple[float | None, ...]
+
+
+def overfit_reason(
+    epochs: Sequence[EpochMetrics],
+    targets: Sequence[Target],
+    params: Mapping[str, ParamValue],
+    peers: Sequence[Peer],
+    total: int,
+) -> str | None:
+    """Why to stop after the last of `epochs`, or None to go on.
+
+    Args:
+        epochs: the trial's figures so far.
+        targets: all targets of the sweep.
+        params: the trial's configuration.
+        peers: finished trials of the study.
+        total: epochs of a full trial.
+    """
+    if not epochs or len(epochs) >= total or any(meets(e, targets) for e in epochs):
+        return None
+    return _overfitted(epochs, targets) or _hopeless(epochs, params, peers, total)
+
+
+def _overfitted(epochs: Sequence[EpochMetrics], targets: Sequence[Target]) -> str | None:
+    ceilings = [t for t in targets if t.metric == "train_accuracy" and t.is_ceiling]
+    floors = [t for t in targets if t.metric == "val_accuracy" and t.is_floor]
+    if not ceilings or not floors or len(epochs) < OVERFIT_PATIENCE:
+        return None
+    for epoch in epochs[-OVERFIT_PATIENCE:]:
+        over = epoch.train_accuracy is not None and any(
+            not t.met_by(epoch.train_accuracy) for t in ceilings
+        )
+        under = any(not t.met_by(epoch.val_accuracy) for t in floors)
+        if not (over and under):
+            return None
+    return (
+        f"overfit: for {OVERFIT_PATIENCE} epochs train broke {ceilings[0].text} "
+        f"while val missed {floors[0].text}"
+    )
+
+
+def _hopeless(
+    epochs: Sequence[EpochMetrics],
+    params: Mapping[str, ParamValue],
+    peers: Sequence[Peer],
+    total: int,
+) -> str | None:
+    reached = len(epochs)
+    if reached * 3 < total:
+        return None
+    schedule = params.get("schedule")
+    rivals = sorted(
+        _best(peer.curve[:reached])
+        for peer in peers
+        if peer.schedule == schedule and len(peer.curve) >= reached
+    )
+    if len(rivals) < MIN_PEERS:
+        return None
+    threshold = rivals[int(len(rivals) * LOWEST_SHARE)]
+    own = _best(tuple(e.val_accuracy for e in epochs))
+    if own >= threshold:
+        return None
+    return (
+        f"percentile: val {own:.4f} after {reached} epochs is among the lowest "
+        f"{LOWEST_SHARE:.0%} of {len(rivals)} trials with schedule {schedule} (< {threshold:.4f})"
+    )
+
+
+def _best(curve: Sequence[float | None]) -> float:
+    return max((value for value in curve if value is not None), default=0.0)

@@ -1,0 +1,74 @@
+"""The journal that holds all studies of a directory.
+
+The rule: a killed writer must not harm the next one. Optuna's journal becomes unreadable when a line
+torn by SIGKILL is followed by another, and its own lock file survives its owner; so the lock here is
+the system's, and whoever takes it cuts a torn last line off before appending.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from tuner.errors import StudyError
+from tuner.locks import wait_lock
+
+
+class JournalLock:
+    """The system's lock of `lock`, and a mended end of `journal` while it is held.
+
+    Has the two methods of Optuna's `lock_obj`, whose base class is private there.
+    """
+
+    def __init__(self, journal: Path, lock: Path) -> None:
+        self._journal = journal
+        self._lock = lock
+        self._descriptor: int | None = None
+
+    def acquire(self) -> bool:
+        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o644)
+        wait_lock(descriptor)
+        self._descriptor = descriptor
+        cut_torn_line(self._journal)
+        return True
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def cut_torn_line(path: Path) -> int:
+    """Cut what follows the last newline of `path`; returns how many bytes that was."""
+    with path.open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        end = size
+        while end > 0:
+            file.seek(end - 1)
+            if file.read(1) == b"\n":
+                break
+            step = min(end, 4096)
+            file.seek(end - step)
+            newline = file.read(step).rfind(b"\n")
+            end = end - step + newline + 1 if newline >= 0 else end - step
+        if end < size:
+            file.truncate(end)
+        return size - end
+
+
+def open_storage(journal: Path, lock: Path) -> JournalStorage:
+    """The storage in `journal`; raises StudyError where the file is none."""
+    try:
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        return JournalStorage(JournalFileBackend(str(journal), lock_obj=JournalLock(journal, lock)))
+    except (ValueError, KeyError, TypeError) as error:
+        raise StudyError(
+            f"{journal} is damaged or was not written by tuner ({error}).\n"
+            "Move it aside to start afresh; the MLflow runs are not touched by that."
+        ) from error
+    except OSError as error:
+        raise StudyError(f"cannot open {journal}: {error.strerror or error}.") from error

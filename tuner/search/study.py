@@ -1,0 +1,463 @@
+"""The study: the record of a sweep, kept by Optuna in a journal file.
+
+The rule: the study alone is the record. Everything a report needs is in a trial's attributes before
+the trial is told; what counts is derived from them (`ledger`). `next` and `reap` run under one lock
+of the journal's directory, so that no process sees a trial without an owner that has one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import FrozenTrial, TrialState
+
+from tuner.definition import SweepDefinition, differences
+from tuner.errors import StudyError
+from tuner.locks import locked
+from tuner.search import owners
+from tuner.search.ledger import Attempt, Logical, is_surplus, logical_trials, rank, wants_more
+from tuner.search.sampling import build_sampler, derive_seed, drawing, encode, plain, quiet, suggesting
+from tuner.search.storage import open_storage
+from tuner.space import grid, resolve
+from tuner.targets import LARGE_VIOLATION
+from tuner.trial import (
+    EpochMetrics,
+    Params,
+    ParamValue,
+    TrialRecord,
+    TrialResult,
+    TrialSpec,
+    from_columns,
+    to_columns,
+)
+from tuner.trial import TrialState as State
+from tuner.workspace import Workspace
+
+STATES: dict[TrialState, State] = {
+    TrialState.WAITING: "waiting",
+    TrialState.RUNNING: "running",
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
+RUN_PREFIX = "run:"
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """A trial that this process may train now.
+
+    Attributes:
+        number: of the attempt, in the store.
+        origin: of the logical trial.
+        attempt: identity of the attempt, unique over all studies.
+        params: the complete configuration.
+        seed: the trial's seed, the same for every attempt at it.
+        variant: name of the variant, or None.
+    """
+
+    number: int
+    origin: int
+    attempt: str
+    params: Params
+    seed: int
+    variant: str | None
+
+
+@dataclass(frozen=True)
+class StudySummary:
+    """What `status` shows of a study without loading its definition."""
+
+    name: str
+    dataset: str
+    definition: dict[str, Any]
+    records: tuple[TrialRecord, ...]
+    requested: int
+
+
+class SweepStudy:
+    """One sweep in the journal of a working directory. Create it by `open_study`."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        study: optuna.Study,
+        definition: SweepDefinition,
+        owner: owners.Owner,
+    ) -> None:
+        self._workspace = workspace
+        self._study = study
+        self._definition = definition
+        self._owner = owner
+        self._live: dict[str, optuna.Trial] = {}
+        self._grid: tuple[Params, ...] = ()
+        if definition.sampler == "grid":
+            points = grid(definition.space, definition.fixed)
+            self._grid = tuple({**definition.fixed, **point} for point in points)
+        self.name: str = study.study_name
+        self.uid: str = study.user_attrs["uid"]
+
+    @property
+    def grid_size(self) -> int | None:
+        """How many points a grid has, variants not counted; None for other samplers."""
+        return len(self._grid) if self._definition.sampler == "grid" else None
+
+    def next(self, total: int) -> Ticket | None:
+        """Take the next trial, or None when `total` logical trials exist and none waits.
+
+        Trials whose owner is gone are failed first, and retries that are due and variants that are
+        missing are queued, so that no caller has to remember to.
+        """
+        with self._ask_lock():
+            self._reap()
+            self._queue_retries()
+            self._queue_variants(total)
+            while wants_more(self._attempts(), total):
+                if self._grid_is_exhausted():
+                    return None
+                trial = self._study.ask()
+                trial.set_user_attr("owner", self._owner.name)
+                attempts = self._attempts()
+                attempt = next(a for a in attempts if a.number == trial.number)
+                if is_surplus(attempt, attempts, total):
+                    trial.set_user_attr("surplus", True)
+                    self._study.tell(trial, state=TrialState.FAIL)
+                    continue
+                return self._ticket(trial, attempt, attempts)
+        return None
+
+    def start(self, ticket: Ticket, spec: TrialSpec) -> None:
+        """Note the spec of a trial that begins."""
+        self._live[ticket.attempt].set_user_attr("spec", spec.to_json())
+
+    def report(self, attempt: str, metrics: EpochMetrics) -> None:
+        """Pass an epoch's validation accuracy to Optuna, for its pruners and dashboards."""
+        if metrics.val_accuracy is not None:
+            self._live[attempt].report(metrics.val_accuracy, step=metrics.epoch)
+
+    def suggest(
+        self, attempt: str, name: str, kind: str, bounds: Mapping[str, Any]
+    ) -> ParamValue:
+        """Answer a model that asks for a parameter of its own while it is built.
+
+        Args:
+            attempt: the running trial.
+            name: the parameter's name, unique over the conditions it stands under.
+            kind: `float`, `int` or `categorical`.
+            bounds: `low`, `high`, `step`, `log`, or `choices`.
+        """
+        if kind == "categorical":
+            wanted: BaseDistribution = CategoricalDistribution(tuple(bounds["choices"]))
+        elif kind == "int":
+            wanted = IntDistribution(
+                bounds["low"], bounds["high"], bounds.get("log", False), bounds.get("step", 1)
+            )
+        elif kind == "float":
+            wanted = FloatDistribution(
+                bounds["low"], bounds["high"], bounds.get("log", False), bounds.get("step")
+            )
+        else:
+            raise ValueError(f"unknown kind of parameter: {kind}")
+        trial = self._live[attempt]
+        value = plain(suggesting(trial)(name, wanted))
+        trial.set_user_attr("config", {**trial.user_attrs.get("config", {}), name: value})
+        return value
+
+    def optuna_would_prune(self, attempt: str, pruner: optuna.pruners.BasePruner) -> bool:
+        """What one of Optuna's own pruners says of a running trial."""
+        self._study.pruner = pruner
+        return bool(self._live[attempt].should_prune())
+
+    def finish(
+        self,
+        attempt: str,
+        result: TrialResult,
+        *,
+        objective: float | None,
+        violations: Mapping[str, float],
+        reason: str | None = None,
+    ) -> bool:
+        """Store a result and tell Optuna; False if another process has failed this attempt.
+
+        Args:
+            attempt: identity of the attempt.
+            result: what the worker said.
+            objective: val_accuracy of the chosen epoch; None where there is none.
+            violations: a figure per target, 0 where met; the sampler ranks by their sum.
+            reason: why it was pruned or failed.
+        """
+        trial = self._live.pop(attempt)
+        state = TrialState.COMPLETE
+        if result.status == "failed":
+            state = TrialState.FAIL
+        elif result.status != "complete" or objective is None:
+            state = TrialState.PRUNED
+        attributes: dict[str, Any] = {
+            "epochs": to_columns(result.epochs),
+            "reason": reason or result.message or None,
+            "status": result.status,
+            "started": result.started,
+            "ended": result.ended,
+            "device": result.device,
+            "weights": result.weights,
+        }
+        try:
+            for key, value in attributes.items():
+                trial.set_user_attr(key, value)
+            if state != TrialState.FAIL:
+                for key, value in violations.items():
+                    trial.set_constraint(key, min(value, LARGE_VIOLATION))
+            told = objective if state == TrialState.COMPLETE else None
+            self._study.tell(trial, told, state=state)
+        except UpdateFinishedTrialError:
+            return False
+        except ValueError:
+            # Optuna's other name for the same: the trial was told by someone else meanwhile.
+            if self._study._storage.get_trial(trial._trial_id).state.is_finished():
+                return False
+            raise
+        return True
+
+    def hand_back(self, attempt: str, reason: str) -> None:
+        """Give a running trial up in order; it is repeated without using up an attempt."""
+        trial = self._live.pop(attempt)
+        try:
+            trial.set_user_attr("handed_back", True)
+            trial.set_user_attr("reason", reason)
+            self._study.tell(trial, state=TrialState.FAIL)
+        except (UpdateFinishedTrialError, ValueError):
+            return  # told by another process: nothing to give back
+
+    def set_requested(self, total: int) -> None:
+        """Note how many logical trials were last asked for."""
+        if self._study.user_attrs.get("requested") != total:
+            self._study.set_user_attr("requested", total)
+
+    def records(self) -> tuple[TrialRecord, ...]:
+        """One record a logical trial, by origin."""
+        return _records(self._study, self.uid)
+
+    def unrecorded(self) -> list[TrialRecord]:
+        """Finished trials that no tracking run shows yet."""
+        done = ("complete", "pruned", "failed")
+        return [r for r in self.records() if r.run_id is None and r.state in done]
+
+    def mark_recorded(self, record: TrialRecord, run_id: str) -> None:
+        """Note the run that shows a trial; a finished trial's own attributes are closed."""
+        self._study.set_user_attr(f"{RUN_PREFIX}{record.number}", run_id)
+
+    def close(self) -> None:
+        """Give running trials back and this process's name up."""
+        for attempt in list(self._live):
+            self.hand_back(attempt, "the sweep ended")
+        self._owner.close()
+
+    # What follows runs under the ask lock.
+
+    def _ask_lock(self) -> Any:
+        return locked(self._workspace.lock("ask"))
+
+    def _trials(self) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False)
+
+    def _attempts(self) -> list[Attempt]:
+        return [_attempt(trial) for trial in self._trials()]
+
+    def _reap(self) -> None:
+        """Fail the trials whose process is gone."""
+        for trial in self._trials():
+            if trial.state != TrialState.RUNNING:
+                continue
+            owner = trial.user_attrs.get("owner")
+            if owner is None or (
+                owner != self._owner.name and owners.is_gone(self._workspace.owners, owner)
+            ):
+                storage = self._study._storage
+                storage.set_trial_user_attr(
+                    trial._trial_id, "reason", "the process that trained it is gone"
+                )
+                self._study.tell(trial.number, state=TrialState.FAIL)
+
+    def _queue_retries(self) -> None:
+        by_number = {trial.number: trial for trial in self._trials()}
+        for logical in logical_trials(self._attempts()):
+            if not logical.retry_due:
+                continue
+            last = by_number[logical.counting.number]
+            # Enqueued afresh: a copied trial would keep the dead attempt's constraints.
+            kept = ("config", "seed", "rank", "variant")
+            attributes = {key: last.user_attrs[key] for key in kept if key in last.user_attrs}
+            given = dict(last.params) if "config" in attributes else {}
+            self._study.enqueue_trial(
+                given,
+                user_attrs={**attributes, "retry_of": logical.origin, "inside": bool(given)},
+            )
+
+    def _queue_variants(self, total: int) -> None:
+        trials = logical_trials(self._attempts())
+        present = {t.counting.variant for t in trials}
+        room = total - len(trials)
+        for name, params in self._definition.variants.items():
+            if name in present or room <= 0:
+                continue
+            inside = self._definition.space.contains(params, self._definition.fixed)
+            self._study.enqueue_trial(
+                encode(self._definition.space, params) if inside else {},
+                user_attrs={"variant": name, "config": params, "inside": inside},
+            )
+            room -= 1
+
+    def _grid_is_exhausted(self) -> bool:
+        if self._definition.sampler != "grid":
+            return False
+        attempts = self._attempts()
+        if any(a.state == "waiting" and not a.surplus for a in attempts):
+            return False
+        return _grid_position(attempts) >= len(self._grid)
+
+    def _ticket(self, trial: optuna.Trial, attempt: Attempt, attempts: list[Attempt]) -> Ticket:
+        given = trial.user_attrs
+        definition = self._definition
+        origin = trial.number if attempt.retry_of is None else attempt.retry_of
+        place = given.get("rank", rank(origin, attempts))
+        position = _grid_position([a for a in attempts if a.number < origin])
+        config = given.get("config")
+        if config is None or given.get("inside"):
+            # Also for given configurations inside the space, so that the sampler learns from them.
+            self._study.sampler = build_sampler(
+                definition.sampler,
+                definition.space,
+                self._grid,
+                definition.seed,
+                position if definition.sampler == "grid" and config is None else place,
+            )
+            drawn = resolve(definition.space, definition.fixed, drawing(suggesting(trial)))
+            config = drawn if config is None else config
+        seed = given.get("seed", derive_seed(definition.seed, "trial", place))
+        for key, value in (("rank", place), ("seed", seed), ("config", config)):
+            if given.get(key) != value:
+                trial.set_user_attr(key, value)
+        identity = f"{self.uid}:{trial.number}"
+        self._live[identity] = trial
+        return Ticket(trial.number, origin, identity, config, seed, attempt.variant)
+
+
+def open_study(
+    workspace: Workspace, name: str, definition: SweepDefinition, identity: dict[str, Any]
+) -> SweepStudy:
+    """Open the study called `name`, or create it.
+
+    Raises:
+        StudyError: it exists with another identity; the message names the keys that differ.
+    """
+    quiet()
+    storage = open_storage(workspace.journal, workspace.lock("journal"))
+    with locked(workspace.lock("ask")):
+        study = optuna.create_study(
+            study_name=name, storage=storage, direction="maximize", load_if_exists=True
+        )
+        known = study.user_attrs
+        if "identity" in known:
+            changed = differences(known["identity"], json.loads(json.dumps(identity)))
+            if changed:
+                raise StudyError(
+                    f"study {name} exists with another definition: {'; '.join(changed)}.\n"
+                    f"Give the new one a name of its own: --name {name}-2"
+                )
+        else:
+            study.set_user_attr("uid", known.get("uid") or uuid4().hex[:12])
+            study.set_user_attr("dataset", definition.dataset)
+            study.set_user_attr("definition", definition.to_json())
+            study.set_user_attr("identity", identity)  # last: its presence says all is there
+    return SweepStudy(workspace, study, definition, owners.Owner(workspace.owners))
+
+
+def summaries(workspace: Workspace) -> list[StudySummary]:
+    """All studies of the working directory, by name; empty where there is no journal."""
+    if not workspace.journal.exists():
+        return []
+    quiet()
+    storage = open_storage(workspace.journal, workspace.lock("journal"))
+    found = []
+    for name in sorted(optuna.get_all_study_names(storage)):
+        study = optuna.load_study(study_name=name, storage=storage)
+        attributes = study.user_attrs
+        if "identity" not in attributes:
+            continue  # not one of ours, or killed while it was being created
+        found.append(
+            StudySummary(
+                name=name,
+                dataset=attributes["dataset"],
+                definition=attributes["definition"],
+                records=_records(study, attributes["uid"]),
+                requested=int(attributes.get("requested", 0)),
+            )
+        )
+    return found
+
+
+def _attempt(trial: FrozenTrial) -> Attempt:
+    attributes = trial.user_attrs
+    return Attempt(
+        number=trial.number,
+        state=STATES[trial.state],
+        retry_of=attributes.get("retry_of"),
+        surplus=bool(attributes.get("surplus")),
+        handed_back=bool(attributes.get("handed_back")),
+        variant=attributes.get("variant"),
+    )
+
+
+def _grid_position(attempts: Sequence[Attempt]) -> int:
+    """How many points of the grid `attempts` have taken."""
+    return sum(a.retry_of is None and not a.surplus and a.variant is None for a in attempts)
+
+
+def _records(study: optuna.Study, uid: str) -> tuple[TrialRecord, ...]:
+    trials = study.get_trials(deepcopy=False)
+    by_number = {trial.number: trial for trial in trials}
+    runs = {k: v for k, v in study.user_attrs.items() if k.startswith(RUN_PREFIX)}
+    return tuple(
+        _record(logical, by_number[logical.counting.number], uid, runs)
+        for logical in logical_trials([_attempt(t) for t in trials])
+    )
+
+
+def _record(
+    logical: Logical, trial: FrozenTrial, uid: str, runs: Mapping[str, str]
+) -> TrialRecord:
+    known = trial.user_attrs
+    started = known.get("started") or None
+    if started is None and trial.datetime_start is not None:
+        started = trial.datetime_start.timestamp()
+    weights = known.get("weights")
+    return TrialRecord(
+        number=trial.number,
+        origin=logical.origin,
+        attempt=f"{uid}:{trial.number}",
+        state=logical.state,
+        params=known.get("config", {}),
+        reason=known.get("reason"),
+        variant=known.get("variant"),
+        epochs=from_columns(known.get("epochs", {})),
+        seed=known.get("seed", 0),
+        started=started,
+        ended=known.get("ended"),
+        run_id=runs.get(f"{RUN_PREFIX}{trial.number}"),
+        spec=known.get("spec", {}),
+        device=known.get("device", ""),
+        weights=weights if weights and Path(weights).exists() else None,
+    )

@@ -1,0 +1,149 @@
+"""A recorder that keeps its runs in dicts: the fake for tests, with the manners of the real one.
+
+Several recorders may share one `MemoryStore`, as several processes share a tracking store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tuner.errors import TrackingError
+from tuner.tracking.base import (
+    CLOSED,
+    CloseStatus,
+    Point,
+    RunStatus,
+    Summary,
+    SweepInfo,
+    TrialView,
+    milliseconds,
+    split_summary,
+    sweep_params,
+    sweep_tags,
+    trial_name,
+    trial_params,
+    trial_points,
+    trial_status,
+    trial_tags,
+)
+
+
+@dataclass
+class MemoryRun:
+    """One run; `start` and `end` in milliseconds since 1970, `parent` a run id."""
+
+    name: str
+    status: RunStatus
+    parent: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    params: dict[str, str] = field(default_factory=dict)
+    points: list[Point] = field(default_factory=list)
+    start: int | None = None
+    end: int | None = None
+
+
+@dataclass
+class MemoryStore:
+    """All runs by id, in the order in which they were made."""
+
+    runs: dict[str, MemoryRun] = field(default_factory=dict)
+
+
+class MemoryRecorder:
+    """A `Recorder` over a `MemoryStore`.
+
+    Args:
+        store: the store to share; a fresh one by default.
+    """
+
+    def __init__(self, store: MemoryStore | None = None) -> None:
+        self.store = store or MemoryStore()
+        self._info: SweepInfo | None = None
+        self._parent = ""
+        self._failures = 0
+        self._midway = False
+
+    def fail_next(self, n: int = 1, *, midway: bool = False) -> None:
+        """Let the next `n` calls raise TrackingError, as in an outage.
+
+        With `midway`, a failing `record` has made its run before it fails and leaves it RUNNING.
+        """
+        self._failures = n
+        self._midway = midway
+
+    def open_sweep(self, info: SweepInfo) -> str:
+        if self._fails():
+            raise _outage()
+        run_id = self._where("sweep", "tuner.study_uid", info.study_uid)
+        if run_id is None:
+            run_id = self._add(MemoryRun(info.study, "RUNNING"))
+        run = self.store.runs[run_id]
+        run.status = "RUNNING"
+        run.tags |= sweep_tags(info)
+        run.params = sweep_params(info) | run.params
+        self._info, self._parent = info, run_id
+        return run_id
+
+    def record(self, view: TrialView) -> str:
+        info = self._opened()
+        record = view.record
+        status = trial_status(record)
+        outage = self._fails()
+        if outage and not self._midway:
+            raise _outage()
+        run_id = self._where("trial", "tuner.attempt", record.attempt)
+        if run_id is None:
+            start = None if record.started is None else milliseconds(record.started)
+            tags = trial_tags(info, view)
+            run = MemoryRun(trial_name(record), "RUNNING", self._parent, tags, start=start)
+            run_id = self._add(run)
+        if outage:
+            raise _outage()
+        run = self.store.runs[run_id]
+        if run.status == "RUNNING":
+            run.params = trial_params(record)
+            run.points = trial_points(view)
+            run.end = None if record.ended is None else milliseconds(record.ended)
+            run.status = status
+        return run_id
+
+    def find(self, attempt: str) -> str | None:
+        self._opened()
+        if self._fails():
+            raise _outage()
+        return self._where("trial", "tuner.attempt", attempt)
+
+    def close_sweep(self, status: CloseStatus, summary: Summary) -> None:
+        self._opened()
+        if self._fails():
+            raise _outage()
+        run = self.store.runs[self._parent]
+        numbers, texts = split_summary(summary)
+        run.points += [Point(name, value, 0, 0) for name, value in numbers.items()]
+        run.tags |= texts
+        run.status = CLOSED[status]
+
+    def _opened(self) -> SweepInfo:
+        if self._info is None:
+            raise RuntimeError("open_sweep comes first")
+        return self._info
+
+    def _fails(self) -> bool:
+        fails = self._failures > 0
+        self._failures -= fails
+        return fails
+
+    def _where(self, kind: str, tag: str, value: str) -> str | None:
+        for run_id, run in self.store.runs.items():
+            if run.tags.get("tuner.kind") == kind and run.tags.get(tag) == value:
+                return run_id
+        return None
+
+    def _add(self, run: MemoryRun) -> str:
+        run_id = f"run-{len(self.store.runs)}"
+        self.store.runs[run_id] = run
+        return run_id
+
+
+def _outage() -> TrackingError:
+    return TrackingError("tracking store memory: cannot be reached (a test asked for it)")

@@ -1,0 +1,1 @@
+"""Training one trial in a worker process. `keras_engine` is the only `import tensorflow`."""

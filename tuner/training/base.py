@@ -1,0 +1,92 @@
+"""What training needs from outside, and what an epoch engine offers.
+
+The rule: `loop` knows what an epoch is worth and nothing of Keras; an `EpochEngine` knows Keras and
+nothing of targets. A faster engine replaces `keras_engine` without touching anything else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from tuner.trial import EpochMetrics, ParamValue, TrialResult, TrialSpec
+
+Part = Literal["train", "validation"]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Accuracy in [0, 1] and mean data loss of one part, in inference mode."""
+
+    accuracy: float
+    loss: float
+
+
+@dataclass(frozen=True)
+class Running:
+    """What Keras itself says of an epoch: averages while the weights moved, dropout active."""
+
+    accuracy: float
+    loss_penalised: float
+    learning_rate: float
+
+
+class EpochEngine(Protocol):
+    """One model in training."""
+
+    @property
+    def parameters(self) -> int:
+        """Count of all weights."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """What it runs on, as the framework names it."""
+        ...
+
+    def train_epoch(self) -> Running:
+        """Train one more epoch."""
+        ...
+
+    def measure(self, part: Part) -> Figures:
+        """Figures of the present weights."""
+        ...
+
+    def penalty(self) -> float:
+        """The L2 penalty of the present weights."""
+        ...
+
+    def snapshot(self) -> None:
+        """Remember the present weights; each call forgets the one before."""
+        ...
+
+    def save_snapshot(self, path: Path) -> None:
+        """Write the remembered weights aside, then replace `path`."""
+        ...
+
+
+class OutOfMemory(Exception):
+    """The configuration does not fit the device's memory."""
+
+
+class Link(Protocol):
+    """A worker's line to the parent while one trial runs."""
+
+    def epoch(self, metrics: EpochMetrics) -> None:
+        """Report an epoch; does not wait."""
+        ...
+
+    def stop_after(self, epoch: int) -> bool:
+        """The parent's decision on `epoch`; waits for it."""
+        ...
+
+    def suggest(self, name: str, kind: str, bounds: dict[str, object]) -> ParamValue:
+        """Ask the parent for a parameter that the model itself defines; waits for it."""
+        ...
+
+
+class Trainer(Protocol):
+    """Trains one trial: the whole interface between executors and training."""
+
+    def __call__(self, spec: TrialSpec, link: Link) -> TrialResult: ...

@@ -1,0 +1,172 @@
+"""Epochs through Keras's own `model.fit`; the only module that imports tensorflow.
+
+The rule: everything random comes from the trial's seed, and operations are deterministic, so that a
+TrialSpec gives the same figures in any worker, first or fortieth, on the same hardware.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tuner.data.prepared import Prepared
+from tuner.data.splits import split
+from tuner.training.base import Figures, OutOfMemory, Part, Running
+from tuner.trial import TrialSpec
+
+EVALUATION_ROWS = 2048
+# Batches handed to the compiled step at once; beyond this the gain is within the noise.
+STEPS_PER_EXECUTION = 50
+
+_configured_threads: int | None = None
+
+
+class FitEngine:
+    """One MLP trained by `model.fit`, an epoch a call.
+
+    Args:
+        spec: the trial; its data folder must hold the fingerprint that it names.
+    """
+
+    def __init__(self, spec: TrialSpec) -> None:
+        configure(spec.threads)
+        import keras
+        import numpy as np
+        import tensorflow as tf
+
+        from tuner.models.mlp import build_model, build_optimizer
+
+        data = Prepared.open(Path(spec.data), spec.fingerprint)
+        self._rows = _rows(data, spec)
+        examples = len(self._rows["train"][1])
+        batch = spec.params["batch_size"]
+        assert isinstance(batch, int)
+        self._batch = batch
+        steps = math.ceil(examples / batch)
+
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(spec.seed)
+        self._model = build_model(spec.params, data.input_shape, data.n_classes, data.scale)
+        self._model.compile(
+            optimizer=build_optimizer(spec.params, steps * spec.epochs),
+            loss=keras.losses.SparseCategoricalCrossentropy(),
+            metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+            steps_per_execution=min(STEPS_PER_EXECUTION, steps),
+        )
+        self._epoch = 0
+        self._kept: list[Any] | None = None
+        self._sums = _compiled_sums(tf, self._model)
+        self._parameters = int(sum(np.prod(v.shape) for v in self._model.weights))
+        devices = tf.config.list_physical_devices("GPU")
+        self._device = devices[0].name if devices else f"cpu ({spec.threads} thread)"
+
+    @property
+    def parameters(self) -> int:
+        return self._parameters
+
+    @property
+    def device(self) -> str:
+        return self._device
+
+    def train_epoch(self) -> Running:
+        x, y = self._rows["train"]
+        with _memory_errors():
+            history = self._model.fit(
+                x,
+                y,
+                batch_size=self._batch,
+                initial_epoch=self._epoch,
+                epochs=self._epoch + 1,
+                shuffle=True,
+                verbose=0,
+            ).history
+        self._epoch += 1
+        return Running(
+            accuracy=float(history["accuracy"][0]),
+            loss_penalised=float(history["loss"][0]),
+            learning_rate=float(self._model.optimizer.learning_rate),
+        )
+
+    def measure(self, part: Part) -> Figures:
+        x, y = self._rows[part]
+        loss = hits = 0.0
+        with _memory_errors():
+            for start in range(0, len(y), EVALUATION_ROWS):
+                stop = start + EVALUATION_ROWS
+                batch_loss, batch_hits = self._sums(x[start:stop], y[start:stop])
+                loss += float(batch_loss)
+                hits += float(batch_hits)
+        return Figures(accuracy=hits / len(y), loss=loss / len(y))
+
+    def penalty(self) -> float:
+        return float(sum(float(loss) for loss in self._model.losses))
+
+    def snapshot(self) -> None:
+        self._kept = self._model.get_weights()
+
+    def save_snapshot(self, path: Path) -> None:
+        import numpy as np
+
+        assert self._kept is not None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f".{path.name}.{os.getpid()}.npz")
+        np.savez(aside, *self._kept)
+        os.replace(aside, path)
+
+
+def configure(threads: int) -> None:
+    """Set up TensorFlow once a process; threads cannot change after the first operation."""
+    global _configured_threads
+    if _configured_threads is not None:
+        if _configured_threads != threads:
+            raise RuntimeError(f"this worker runs {_configured_threads} threads, not {threads}")
+        return
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.experimental.enable_op_determinism()
+    _configured_threads = threads
+
+
+def _rows(data: Prepared, spec: TrialSpec) -> dict[Part, tuple[Any, Any]]:
+    train, validation = split(data.y_train, spec.split)
+    held_out = (
+        data.test()
+        if spec.split.kind == "test"
+        else (data.x_train[validation], data.y_train[validation])
+    )
+    return {"train": (data.x_train[train], data.y_train[train]), "validation": held_out}
+
+
+def _compiled_sums(tf: Any, model: Any) -> Any:
+    """A compiled function (features, labels) -> (summed data loss, count of hits)."""
+    import keras
+
+    cross_entropy = keras.losses.SparseCategoricalCrossentropy(reduction="sum")
+
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def sums(x: Any, y: Any) -> Any:
+        predicted = model(x, training=False)
+        hits = keras.ops.equal(keras.ops.argmax(predicted, axis=-1), keras.ops.cast(y, "int64"))
+        return cross_entropy(y, predicted), keras.ops.sum(keras.ops.cast(hits, "float32"))
+
+    def on_arrays(x: Any, y: Any) -> Any:
+        return sums(tf.convert_to_tensor(x), tf.convert_to_tensor(y))
+
+    return on_arrays
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Turn the framework's exhaustion errors into `OutOfMemory`."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise OutOfMemory(str(error.message).splitlines()[0][:200]) from error

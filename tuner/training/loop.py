@@ -1,0 +1,121 @@
+"""The epochs of one trial: train, measure as often as the verdict needs it, report, heed the stop.
+
+The rule: results do not depend on timing. The loop trains one epoch ahead of the parent's decision,
+and an epoch trained after the one at which the parent said stop is discarded.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tuner.epochs import choose, measure_train
+from tuner.targets import Target, parse_targets
+from tuner.training.base import EpochEngine, Link, OutOfMemory
+from tuner.trial import EarlyStopping, EpochMetrics, ResultStatus, TrialResult, TrialSpec
+
+
+def train(spec: TrialSpec, link: Link) -> TrialResult:
+    """Train `spec` on its prepared data with the engine that it names."""
+    from tuner.training.keras_engine import FitEngine
+
+    return run_epochs(spec, link, FitEngine)
+
+
+def run_epochs(
+    spec: TrialSpec, link: Link, make_engine: Callable[[TrialSpec], EpochEngine]
+) -> TrialResult:
+    """Run the epochs of `spec` on the engine that `make_engine` builds.
+
+    Returns a result of status `complete`, `stopped`, `nan` or `oom`; other exceptions are the
+    executor's to report.
+    """
+    started = time.time()
+    targets = tuple(target for text in spec.targets for target in parse_targets(text))
+    epochs: list[EpochMetrics] = []
+    engine: EpochEngine | None = None
+    kept: int | None = None
+
+    def ended(status: ResultStatus, message: str = "") -> TrialResult:
+        weights = None
+        if engine is not None and status == "complete" and spec.keep_weights and kept is not None:
+            engine.save_snapshot(Path(spec.keep_weights))
+            weights = spec.keep_weights
+        return TrialResult(
+            status=status,
+            message=message,
+            epochs=tuple(epochs),
+            started=started,
+            ended=time.time(),
+            device=engine.device if engine is not None else "",
+            weights=weights,
+        )
+
+    try:
+        engine = make_engine(spec)
+        for number in range(1, spec.epochs + 1):
+            metrics, last = _one_epoch(engine, spec, targets, epochs)
+            if epochs and link.stop_after(number - 1):
+                return ended("stopped")
+            epochs.append(metrics.finite())
+            link.epoch(epochs[-1])
+            if not _is_finite(metrics):
+                return ended("nan", f"the loss is not finite after epoch {number}")
+            if spec.keep_weights and _is_chosen(epochs, targets, spec):
+                engine.snapshot()
+                kept = number
+            if last and number < spec.epochs:
+                # Wait for the decision on this epoch, so that it does not depend on timing either.
+                return ended("stopped" if link.stop_after(number) else "complete")
+    except (OutOfMemory, MemoryError) as error:
+        return ended("oom", str(error) or "memory did not suffice")
+    return ended("complete")
+
+
+def _one_epoch(
+    engine: EpochEngine, spec: TrialSpec, targets: Sequence[Target], before: Sequence[EpochMetrics]
+) -> tuple[EpochMetrics, bool]:
+    """Train and measure the epoch that follows `before`; also say whether it is the last."""
+    begun = time.perf_counter()
+    running = engine.train_epoch()
+    validation = engine.measure("validation")
+    metrics = EpochMetrics(
+        epoch=len(before) + 1,
+        val_accuracy=validation.accuracy,
+        val_loss=validation.loss,
+        train_accuracy_running=running.accuracy,
+        train_loss_penalised=running.loss_penalised,
+        val_loss_penalised=validation.loss + engine.penalty(),
+        learning_rate=running.learning_rate,
+        parameters=engine.parameters,
+    )
+    last = metrics.epoch == spec.epochs or _stops_early([*before, metrics], spec.early_stopping)
+    if measure_train(metrics.epoch, spec.epochs, metrics, running.accuracy, targets, early=last):
+        train = engine.measure("train")
+        metrics = replace(metrics, train_accuracy=train.accuracy, train_loss=train.loss)
+    seconds = time.perf_counter() - begun
+    return replace(metrics, seconds=seconds, timestamp=time.time()), last
+
+
+def _is_finite(metrics: EpochMetrics) -> bool:
+    losses = (metrics.val_loss, metrics.train_loss_penalised)
+    return all(loss is not None and math.isfinite(loss) for loss in losses)
+
+
+def _is_chosen(epochs: Sequence[EpochMetrics], targets: Sequence[Target], spec: TrialSpec) -> bool:
+    chosen = choose(epochs, targets, spec.epoch)
+    return chosen is not None and chosen.metrics.epoch == epochs[-1].epoch
+
+
+def _stops_early(epochs: Sequence[EpochMetrics], rule: EarlyStopping | None) -> bool:
+    """Whether `rule.monitor` has not improved for `rule.patience` epochs, as Keras counts them."""
+    if rule is None:
+        return False
+    sign = -1.0 if rule.monitor == "val_loss" else 1.0
+    figures = [e.figure(rule.monitor) for e in epochs]
+    values = [-math.inf if f is None or math.isnan(f) else sign * f for f in figures]
+    best = values.index(max(values))
+    return len(values) - 1 - best >= rule.patience

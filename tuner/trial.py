@@ -1,0 +1,257 @@
+"""The values that pass between the parent, the workers, the study and the recorders.
+
+Plain frozen dataclasses that turn into JSON and back without loss; nothing here computes, trains or
+stores. A `TrialSpec` determines its result on the same hardware; an `EpochMetrics` is one row of
+figures; a `TrialResult` is what a worker says at the end; a `TrialRecord` is what the study keeps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal
+
+ParamValue = str | int | float | bool | list[int]
+Params = dict[str, ParamValue]
+
+SplitKind = Literal["stratified", "tail", "test"]
+EpochRule = Literal["best", "last"]
+ResultStatus = Literal["complete", "stopped", "nan", "oom", "failed"]
+TrialState = Literal["waiting", "running", "complete", "pruned", "failed"]
+
+
+@dataclass(frozen=True)
+class SplitSpec:
+    """How validation rows are cut from the training rows.
+
+    Attributes:
+        kind: `stratified` (shuffled, every class in proportion), `tail` (the last rows, as Keras's
+            `validation_split` does) or `test` (the test split itself: a declared exception).
+        fraction: share of the training rows used for validation, in (0, 1); unused by `test`.
+        seed: seed of the shuffle; unused by `tail` and `test`.
+    """
+
+    kind: SplitKind = "stratified"
+    fraction: float = 0.2
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """Stop training when `monitor` has not improved for `patience` epochs, as in Keras."""
+
+    monitor: Literal["val_loss", "val_accuracy"]
+    patience: int
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """All that determines a trial's result, as plain JSON.
+
+    Attributes:
+        attempt: identity of this attempt, unique over all studies of a store.
+        study: the study's name.
+        origin: number of the logical trial; a retry has the origin of the trial it repeats.
+        data: folder of prepared arrays (see `data.prepared`), readable by the worker.
+        fingerprint: fingerprint of those arrays; a worker refuses any other.
+        model: `mlp`.
+        params: the complete configuration.
+        split: how validation rows are chosen.
+        seed: seed of the weights, the batch order and dropout.
+        epochs: how many epochs a full trial has; learning-rate schedules span them.
+        epoch: which epoch stands for the trial.
+        targets: target texts; they choose the epoch and say when train is worth measuring.
+        early_stopping: or None.
+        engine: `fit`: training goes through Keras's `model.fit`.
+        threads: threads for one arithmetic operation.
+        keep_weights: file for the weights of the chosen epoch, or None.
+    """
+
+    attempt: str
+    study: str
+    origin: int
+    data: str
+    fingerprint: str
+    model: str
+    params: Params
+    split: SplitSpec
+    seed: int
+    epochs: int
+    epoch: EpochRule
+    targets: tuple[str, ...]
+    early_stopping: EarlyStopping | None = None
+    engine: str = "fit"
+    threads: int = 1
+    keep_weights: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> TrialSpec:
+        values = dict(raw)
+        values["split"] = SplitSpec(**values["split"])
+        values["targets"] = tuple(values["targets"])
+        if values.get("early_stopping"):
+            values["early_stopping"] = EarlyStopping(**values["early_stopping"])
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class EpochMetrics:
+    """The figures of one epoch. Accuracies are in [0, 1]; unmeasured or non-finite is None.
+
+    Attributes:
+        epoch: 1-based.
+        val_accuracy, val_loss: on the validation split, inference mode, data loss without penalty.
+        train_accuracy, train_loss: the same on the training split and the same weights; None when
+            this epoch was not measured.
+        train_accuracy_running: Keras's average over the epoch while weights moved, dropout active.
+        train_loss_penalised: Keras's own training loss of the epoch, L2 penalty included.
+        val_loss_penalised: val_loss plus the L2 penalty of the same weights.
+        learning_rate: at the end of the epoch.
+        parameters: count of all weights of the model.
+        seconds: training and measuring, wall time.
+        timestamp: end of the epoch, seconds since 1970.
+    """
+
+    epoch: int
+    val_accuracy: float | None
+    val_loss: float | None
+    train_accuracy: float | None = None
+    train_loss: float | None = None
+    train_accuracy_running: float | None = None
+    train_loss_penalised: float | None = None
+    val_loss_penalised: float | None = None
+    learning_rate: float | None = None
+    parameters: int = 0
+    seconds: float = 0.0
+    timestamp: float = 0.0
+
+    @property
+    def accuracy_gap(self) -> float | None:
+        """Train minus validation accuracy, or None where one was not measured."""
+        if self.train_accuracy is None or self.val_accuracy is None:
+            return None
+        return self.train_accuracy - self.val_accuracy
+
+    def figure(self, metric: str) -> float | None:
+        """The figure that a target names (see `targets.METRICS`), or None."""
+        value = getattr(self, metric)
+        return None if value is None else float(value)
+
+    def finite(self) -> EpochMetrics:
+        """The same with every non-finite figure turned into None."""
+        bad = {
+            f.name: None
+            for f in fields(self)
+            if isinstance(v := getattr(self, f.name), float) and not math.isfinite(v)
+        }
+        return replace(self, **bad) if bad else self
+
+
+def to_columns(epochs: Sequence[EpochMetrics]) -> dict[str, list[Any]]:
+    """Rows of figures as columns, the compact form that a trial's attribute holds."""
+    return {f.name: [getattr(e, f.name) for e in epochs] for f in fields(EpochMetrics)}
+
+
+def from_columns(columns: Mapping[str, Sequence[Any]]) -> tuple[EpochMetrics, ...]:
+    """The inverse of `to_columns`; columns that this version does not know are ignored."""
+    known = [f.name for f in fields(EpochMetrics) if f.name in columns]
+    return tuple(
+        EpochMetrics(**dict(zip(known, row, strict=True)))
+        for row in zip(*(columns[name] for name in known), strict=True)
+    )
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What a worker reports when a trial ends.
+
+    Attributes:
+        status: `complete`, `stopped` (the parent asked for it), `nan` (loss no longer finite),
+            `oom` (memory did not suffice) or `failed`.
+        message: one line for a person; empty when complete.
+        epochs: all epochs that count, in order.
+        started, ended: seconds since 1970.
+        device: what it ran on, as the framework names it.
+        weights: file that holds the weights of the chosen epoch, or None.
+    """
+
+    status: ResultStatus
+    message: str = ""
+    epochs: tuple[EpochMetrics, ...] = ()
+    started: float = 0.0
+    ended: float = 0.0
+    device: str = ""
+    weights: str | None = None
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One logical trial as the study keeps it: what reports, verdicts and recorders read.
+
+    Attributes:
+        number: number of the attempt that counts, in the study's store.
+        origin: number of the logical trial; what a user calls "trial 7".
+        attempt: identity of that attempt, `<study uid>:<number>`; a recorder's key.
+        state: `pruned` covers a curve without hope, a loss that is not finite, and lack of memory.
+        reason: why it was pruned or failed; None otherwise.
+        variant: name of the variant, or None for a sampled trial.
+        params: the complete configuration.
+        epochs: all figures.
+        seed: the trial's seed.
+        started, ended: seconds since 1970; None before.
+        run_id: the tracking run that shows it, or None while it is not recorded.
+        spec: the TrialSpec as JSON, to repeat the trial from its record alone.
+        device: what it ran on.
+        weights: file with the weights of the chosen epoch, or None.
+    """
+
+    number: int
+    origin: int
+    attempt: str
+    state: TrialState
+    params: Params
+    reason: str | None = None
+    variant: str | None = None
+    epochs: tuple[EpochMetrics, ...] = ()
+    seed: int = 0
+    started: float | None = None
+    ended: float | None = None
+    run_id: str | None = None
+    spec: dict[str, Any] = field(default_factory=dict)
+    device: str = ""
+    weights: str | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall time of the attempt, or None while it is not known."""
+        if self.started is None or self.ended is None:
+            return None
+        return self.ended - self.started
+
+
+@dataclass(frozen=True)
+class TrialCounts:
+    """How many logical trials of a study are in each state."""
+
+    requested: int
+    complete: int = 0
+    pruned: int = 0
+    failed: int = 0
+    running: int = 0
+    waiting: int = 0
+
+    @property
+    def finished(self) -> int:
+        return self.complete + self.pruned + self.failed
+
+    @classmethod
+    def of(cls, requested: int, records: Iterable[TrialRecord]) -> TrialCounts:
+        """Count `records`, which hold one entry a logical trial."""
+        counts = {"complete": 0, "pruned": 0, "failed": 0, "running": 0, "waiting": 0}
+        for record in records:
+            counts[record.state] += 1
+        return cls(requested=requested, **counts)
