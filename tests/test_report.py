@@ -267,6 +267,8 @@ def test_validation_on_the_test_split_is_said_loudly() -> None:
     assert outcome.banner in flat
     assert outcome.banner in " ".join(printed(summary_table([outcome]), 80).split())
     assert "on the test split" in sentence(outcome)
+    miss = chosen([trial(0, BAD, spec=spec)])
+    assert sentence(miss).endswith("; validation is the test split here.")
     assert chosen([trial(0, GOOD)]).banner is None
 
 
@@ -506,6 +508,14 @@ def test_a_single_configuration_is_shown_in_full() -> None:
     only = trial(0, GOOD, params={"optimizer": "adam", "depth": 1, "units": 64})
     assert "adam" in printed(outcome_table(chosen([only])), 80)
     assert "All of these" not in printed(outcome_table(chosen([only])), 80)
+
+
+def test_a_parameter_that_the_first_trial_lacks_keeps_its_place() -> None:
+    adam: Params = {"optimizer": "adam", "learning_rate": 0.001, "own": 1}
+    sgd: Params = {"optimizer": "sgd", "momentum": 0.9, "learning_rate": 0.01, "own": 2}
+    outcome = chosen([trial(0, GOOD, params=adam), trial(1, GOOD, params=sgd)])
+    head = printed(outcome_table(outcome), 160).splitlines()[4].split()
+    assert head[-4:] == ["optimizer", "momentum", "lr", "own"]
 
 
 def test_targets_on_other_figures_get_a_column() -> None:

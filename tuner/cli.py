@@ -23,11 +23,13 @@ FORMATS = click.Choice(["table", "json", "csv"])
 EPILOG = "Exit codes: 0 a configuration meets the targets, 1 error, 2 usage, 3 none meets."
 
 
-class Seconds(click.ParamType):
+UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class Seconds(click.ParamType[float]):
     """A length of time such as `90`, `45s`, `30m` or `2h`, as seconds."""
 
     name = "time"
-    units = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, float):
@@ -35,7 +37,7 @@ class Seconds(click.ParamType):
         found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smh]?)\s*", str(value))
         if found is None or float(found[1]) <= 0:
             self.fail(f"{value!r} is no time; write 90s, 30m or 2h", param, ctx)
-        return float(found[1]) * self.units[found[2]]
+        return float(found[1]) * UNITS[found[2]]
 
 
 def examples(*lines: str) -> Callable[[Any], Any]:
@@ -71,7 +73,9 @@ def cli(ctx: click.Context, debug: bool) -> None:
 @cli.command()
 @click.argument("names", nargs=-1, metavar="NAME...")
 @click.option("--all", "everything", is_flag=True, help="Every definition there is.")
-@click.option("--trials", type=click.IntRange(1), help="Total of the study, earlier trials included.")
+@click.option(
+    "--trials", type=click.IntRange(1), help="Total of the study, earlier trials included."
+)
 @click.option("--add", type=click.IntRange(1), help="So many trials more than the study has.")
 @click.option("--name", "study", metavar="STUDY", help="Name of the study [default: NAME].")
 @click.option(

@@ -70,7 +70,7 @@ def _nothing_to_search(model: FileModel | None, draft: Draft, problems: Problems
         problems.add(("space",), "is empty; name a parameter to search, or variants to compare")
     elif model is not None and "trials" in model.model_fields_set and model.trials > count:
         problems.add(
-            ("trials",), f"space is empty and there are {count} variants; give at most {count}"
+            ("trials",), f"there is nothing to search beside the variants; give at most {count}"
         )
 
 

@@ -163,23 +163,21 @@ def structure(
     try:
         model.model_validate(raw)
     except ValidationError as error:
-        wrong: dict[KeyPath, str] = {}
+        wrong: dict[str, str] = {}
         for entry in error.errors(include_url=False, include_context=False):
-            wrong.setdefault(tuple(entry["loc"][:1]), entry["type"])
-        for (key,), kind in wrong.items():
-            name = str(key)
+            wrong.setdefault(str(entry["loc"][0]), entry["type"])
+        for name, kind in wrong.items():
             here = (*path, name)
-            if kind == "extra_forbidden":
+            if name == "early_stopping" and isinstance(raw.get(name), Mapping):
+                structure(EarlyStoppingModel, raw[name], here, {}, problems)
+            elif kind == "extra_forbidden":
                 hint = f"; {foreign[name]}" if name in foreign else nearest(name, fields)
                 known = "" if hint else f"; known are {', '.join(fields)}"
                 problems.add(here, f"unknown key{hint}{known}")
-                continue
-            allowed = fields[name].description
-            if kind == "missing":
-                problems.add(here, f"is missing; give {allowed}")
-            elif isinstance(raw[name], Mapping) and name == "early_stopping":
-                structure(EarlyStoppingModel, raw[name], here, {}, problems)
+            elif kind == "missing":
+                problems.add(here, f"is missing; give {fields[name].description}")
             else:
+                allowed = fields[name].description
                 problems.add(here, f"must be {allowed}, not {show(raw[name])}")
-        return {k: v for k, v in raw.items() if (k,) not in wrong}
+        return {key: value for key, value in raw.items() if key not in wrong}
     return dict(raw)

@@ -107,7 +107,8 @@ def _widths(value: object) -> list[int] | None:
     if not isinstance(value, list | tuple) or not value:
         return None
     widths = [_whole(v) for v in value]
-    return [w for w in widths if w is not None and w >= 1] if all(widths) else None
+    found = [w for w in widths if w is not None and w >= 1]
+    return found if len(found) == len(widths) else None
 
 
 def show(value: object) -> str:

@@ -67,10 +67,11 @@ class Range:
         if count > GRID_LIMIT:
             raise ValueError(f"gives {count} points to a grid; at most {GRID_LIMIT} are possible")
         if self.steps or not step:
-            raw = [self._between(i / (count - 1)) for i in range(count)]
+            inner = [self._tidy(self._between(i / (count - 1))) for i in range(1, count - 1)]
+            raw = [self.low, *inner, self.high]
         else:
-            raw = [self.low + i * step for i in range(count)]
-        points: list[ParamValue] = [self._tidy(v) for v in raw]
+            raw = [self._tidy(self.low + i * step) for i in range(count)]
+        points: list[ParamValue] = list(raw)
         if isinstance(self.alternative, int | float):
             points.insert(0 if self.alternative < self.low else len(points), self.alternative)
         return tuple(dict.fromkeys(points))

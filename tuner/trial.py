@@ -143,7 +143,7 @@ class EpochMetrics:
 
     def finite(self) -> EpochMetrics:
         """The same with every non-finite figure turned into None."""
-        bad = {
+        bad: dict[str, Any] = {
             f.name: None
             for f in fields(self)
             if isinstance(v := getattr(self, f.name), float) and not math.isfinite(v)

@@ -36,7 +36,7 @@ class Plan:
 
 
 def read_definition(workspace: Workspace, name: str, overrides: Overrides) -> SweepDefinition:
-    """The definition that `name` stands for: a file, or else what a study of that name was made by."""
+    """What `name` stands for: a file, or else the definition that a study was made by."""
     try:
         path = definitions.find(name, workspace.root)
     except UsageError:
@@ -80,7 +80,7 @@ def make_plan(
 def _stored(workspace: Workspace, name: str) -> SweepDefinition | None:
     import json
 
-    from tuner.search.study import summaries
+    from tuner.search.records import summaries
 
     for summary in summaries(workspace):
         if summary.name == name:

@@ -10,7 +10,7 @@ from tuner import definition as definitions
 from tuner.commands.output import print_outcomes
 from tuner.errors import StudyError, UsageError, nearest
 from tuner.report.selection import Outcome, select
-from tuner.search.study import StudySummary, summaries
+from tuner.search.records import StudySummary, summaries
 from tuner.targets import Target, check_targets, parse_targets
 from tuner.workspace import Workspace
 
@@ -52,8 +52,7 @@ def find_studies(workspace: Workspace, names: Sequence[str]) -> list[StudySummar
             continue
         if not known:
             raise StudyError(
-                f"there is no study in {workspace.root} yet.\n"
-                f"Start one with: tuner sweep {name}"
+                f"there is no study in {workspace.root} yet.\nStart one with: tuner sweep {name}"
             )
         listed = ", ".join(known)
         raise StudyError(f"no study is called {name}{nearest(name, known)}.\nKnown: {listed}.")

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from tuner.commands.report import find_studies, outcome_of
 from tuner.report.selection import Outcome
-from tuner.search.study import StudySummary, summaries
+from tuner.search.records import StudySummary, summaries
 from tuner.workspace import Workspace
 
 COLUMNS = ("study", "dataset", "trials", "running", "failed", "meets", "best val", "last trial")

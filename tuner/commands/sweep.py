@@ -85,7 +85,6 @@ class Interruption:
 
     controls: Controls = field(default_factory=Controls)
     exit_code: int | None = None
-    console: Console | None = None
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         code = TERMINATED if number == signal.SIGTERM else INTERRUPTED
@@ -118,7 +117,7 @@ def run_sweep(request: SweepRequest) -> int:
         return 0
     console = Console(stderr=True)
     deadline = None if request.timeout is None else time.monotonic() + request.timeout
-    interruption = Interruption(console=console)
+    interruption = Interruption()
     outcomes: list[Outcome] = []
     with _signals(interruption):
         for plan in plans:
@@ -157,7 +156,9 @@ def _run_one(
         observer = make_observer(
             console, plan.study, total, len(done), len(so_far.meets), workers, request.quiet
         )
-        reason = _train(request, workspace, plan, study, total, observer, workers, deadline, controls)
+        reason = _train(
+            request, workspace, plan, study, total, observer, workers, deadline, controls
+        )
         if reason == "exhausted":
             observer.say(
                 f"The grid has {study.grid_size} configurations and all are done: "
@@ -200,13 +201,15 @@ def _train(
                     study=study,
                     executor=executor,
                     outbox=outbox,
-                    pruning=Pruning(definition.pruner, study, definition.targets, definition.epochs),
+                    pruning=Pruning(
+                        definition.pruner, study, definition.targets, definition.epochs
+                    ),
                     targets=definition.targets,
                     rule=definition.epoch,
                     make_spec=lambda ticket: make_spec(workspace, plan, study, ticket),
                     total=total,
                     deadline=deadline,
-                    observe=_observing(observer, plan, study, total),
+                    observe=_Observing(observer, plan, study, total),
                     controls=controls,
                 ).run()
         status = "finished" if reason in ("done", "exhausted") else "interrupted"
@@ -239,10 +242,6 @@ def make_spec(workspace: Workspace, plan: Plan, study: SweepStudy, ticket: Ticke
         early_stopping=definition.early_stopping,
         keep_weights=str(weights.resolve()),
     )
-
-
-def _observing(observer: Observer, plan: Plan, study: SweepStudy, total: int) -> _Observing:
-    return _Observing(observer, plan, study, total)
 
 
 @dataclass(frozen=True)

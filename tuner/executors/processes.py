@@ -10,6 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import multiprocessing.connection
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -133,9 +134,7 @@ class ProcessExecutor:
 
     def _start(self) -> _Process:
         ours, theirs = self._context.Pipe()
-        options = WorkerOptions(
-            trainer=self._trainer, threads=self._threads, logs=str(self._logs)
-        )
+        options = WorkerOptions(trainer=self._trainer, threads=self._threads, logs=str(self._logs))
         process = self._context.Process(target=main, args=(theirs, options), daemon=True)
         process.start()
         theirs.close()
@@ -144,10 +143,8 @@ class ProcessExecutor:
         return worker
 
     def _send(self, worker: _Process, message: bytes) -> None:
-        try:
+        with suppress(OSError):  # the next poll finds the line closed and reports the loss
             worker.connection.send_bytes(message)
-        except OSError:
-            pass  # the next poll finds the line closed and reports the loss
 
     def _kill(self, worker: _Process) -> None:
         # SIGKILL: TensorFlow may sit in a long operation that no handler interrupts.

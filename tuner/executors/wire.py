@@ -4,7 +4,8 @@ The rule: no pickle on the wire. Messages are tagged with the attempt, so that w
 trial that has ended is recognised and dropped.
 
     parent → worker   run(spec) · decide(attempt, epoch, stop) · answer(attempt, value) · end()
-    worker → parent   ready() · epoch(attempt, metrics) · suggest(attempt, …) · done(attempt, result)
+    worker → parent   ready() · epoch(attempt, metrics) · suggest(attempt, …) ·
+                      done(attempt, result)
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import traceback
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from tuner.trial import EpochMetrics, ParamValue, TrialResult, TrialSpec
 from tuner.training.base import Trainer
+from tuner.trial import EpochMetrics, ParamValue, TrialResult, TrialSpec
 
 
 class Channel(Protocol):

@@ -48,6 +48,7 @@ def to_csv(outcomes: Sequence[Outcome]) -> str:
     """One row a logical trial: `study`, `dataset`, then the columns of `selection.frame`.
 
     Studies with different parameters share one header; what a study does not have stays empty.
+    A carriage return in a text becomes a line feed: readers take a bare one for the end of a row.
     """
     import pandas as pd
 
@@ -59,6 +60,7 @@ def to_csv(outcomes: Sequence[Outcome]) -> str:
         # As objects, so that a whole number stays one where another study has no such column.
         frames.append(rows.astype(object).where(rows.notna(), None))
     together = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    together = together.replace(to_replace="\\r\\n?", value="\n", regex=True)
     return str(together.to_csv(index=False, lineterminator="\n"))
 
 

@@ -33,6 +33,7 @@ from tuner.report.wording import (
     joined,
     listed,
     one_line,
+    ordered,
     phrases,
     plural,
     trials_text,
@@ -72,6 +73,8 @@ def sentence(outcome: Outcome) -> str:
     text = f"None of {trials} meets {goal}; the nearest, {_near(outcome, outcome.nearest[0])}"
     if outcome.binding_target is not None and len(outcome.targets) > 1:
         text += f"; {outcome.binding_target} is the target that binds"
+    if outcome.banner:
+        text += "; validation is the test split here"
     return f"{text}."
 
 
@@ -301,7 +304,7 @@ def _entries_table(
     own = [phrases(e.params) for e in shown]
     if any(e.variant for e in shown):
         own = [{"variant": e.variant or "", **o} for e, o in zip(shown, own, strict=True)]
-    topics = [t for t in dict.fromkeys(t for o in own for t in o) if t not in common]
+    topics = [t for t in ordered(t for o in own for t in o) if t not in common]
     for topic in topics if columns else ["configuration"] if topics else []:
         table.add_column(Text(topic), no_wrap=columns)
     for entry, found in zip(shown, own, strict=True):

@@ -142,6 +142,13 @@ def phrases(params: Params) -> dict[str, str]:
     return {**found, **own}
 
 
+def ordered(topics: Iterable[str]) -> list[str]:
+    """Topics without repetitions as `phrases` orders them; those of a model's own come last."""
+    known = ["variant", *(topic for topic, _ in _PHRASES)]
+    found = list(dict.fromkeys(topics))
+    return [t for t in known if t in found] + [t for t in found if t not in known]
+
+
 def joined(found: Mapping[str, str]) -> tuple[str, ...]:
     """Phrases by topic as what stands between two dots: the optimizer's own form one group."""
     groups: dict[str, list[str]] = {}

@@ -69,9 +69,7 @@ def logical_trials(attempts: Iterable[Attempt]) -> list[Logical]:
 
 def rank(number: int, attempts: Iterable[Attempt]) -> int:
     """How many first attempts that count come before `number`."""
-    return sum(
-        a.number < number and a.retry_of is None and not a.surplus for a in attempts
-    )
+    return sum(a.number < number and a.retry_of is None and not a.surplus for a in attempts)
 
 
 def is_surplus(attempt: Attempt, attempts: Sequence[Attempt], total: int) -> bool:

@@ -13,7 +13,7 @@ from tuner.epochs import choose, windows
 from tuner.errors import TrackingError
 from tuner.search.study import SweepStudy
 from tuner.targets import Target
-from tuner.tracking.base import Recorder, SweepInfo, TrialView
+from tuner.tracking.base import CloseStatus, Recorder, SweepInfo, TrialView
 from tuner.trial import EpochRule, TrialRecord
 
 RETRY_AFTER = 60.0
@@ -90,7 +90,7 @@ class Outbox:
                 )
         return len(waiting)
 
-    def close(self, status: str, summary: dict[str, float | int | str]) -> int:
+    def close(self, status: CloseStatus, summary: dict[str, float | int | str]) -> int:
         """Flush once more and end the parent run; returns how many trials remain unrecorded."""
         remaining = self.flush(force=True)
         if self._open:

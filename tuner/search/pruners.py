@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import optuna
 
+from tuner.epochs import meets
 from tuner.search.pruning import Peer, overfit_reason
 from tuner.search.study import SweepStudy, Ticket
-from tuner.epochs import meets
 from tuner.targets import Target
 from tuner.trial import EpochMetrics, TrialRecord
 
 
 def optuna_pruner(name: str, epochs: int) -> optuna.pruners.BasePruner:
-    """Optuna's pruner called `percentile`, `median` or `halving`, none before a third of the epochs.
+    """Optuna's pruner of that name; none of them judges before a third of the epochs.
 
     Plain successive halving stopped 35 of 50 trials at epoch 1, good ones among them.
     """

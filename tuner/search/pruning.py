@@ -1,11 +1,11 @@
 """Which trials are not worth finishing.
 
 The rule: a pruner sees figures only. `overfit`, the default, stops a trial in two cases: its train
-accuracy has reached the ceiling while validation stays under the floor for `OVERFIT_PATIENCE` epochs
-in a row, or, after a third of the epochs, its best validation accuracy so far is among the lowest
-quarter of trials *of the same schedule* at that epoch. Schedules are not mixed, because under
-a cosine decay most of the gain comes in the last third. `percentile`, `median` and `halving` are
-Optuna's own; a trial that has met the targets is stopped by none of them.
+accuracy has reached the ceiling while validation stays under the floor for `OVERFIT_PATIENCE`
+epochs in a row, or, after a third of the epochs, its best validation accuracy so far is among the
+lowest quarter of trials *of the same schedule* at that epoch. Schedules are not mixed, because
+under a cosine decay most of the gain comes in the last third. `percentile`, `median` and `halving`
+are Optuna's own; a trial that has met the targets is stopped by none of them.
 """
 
 from __future__ import annotations

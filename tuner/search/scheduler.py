@@ -1,7 +1,7 @@
 """The heart of a sweep: take a trial, hand it to a worker, heed its epochs, tell the study.
 
-The rule: the scheduler does not train and knows neither MLflow nor Keras. It holds no state that the
-study does not; killed at any line, the next process goes on from the study.
+The rule: the scheduler does not train and knows neither MLflow nor Keras. It holds no state that
+the study does not; killed at any line, the next process goes on from the study.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The journal that holds all studies of a directory.
 
-The rule: a killed writer must not harm the next one. Optuna's journal becomes unreadable when a line
-torn by SIGKILL is followed by another, and its own lock file survives its owner; so the lock here is
-the system's, and whoever takes it cuts a torn last line off before appending.
+The rule: a killed writer must not harm the next one. Optuna's journal becomes unreadable when
+a line torn by SIGKILL is followed by another, and its own lock file survives its owner; so the lock
+here is the system's, and whoever takes it cuts a torn last line off before appending.
 """
 
 from __future__ import annotations

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -28,8 +27,17 @@ from tuner.definition import SweepDefinition, differences
 from tuner.errors import StudyError
 from tuner.locks import locked
 from tuner.search import owners
-from tuner.search.ledger import Attempt, Logical, is_surplus, logical_trials, rank, wants_more
-from tuner.search.sampling import build_sampler, derive_seed, drawing, encode, plain, quiet, suggesting
+from tuner.search.ledger import Attempt, is_surplus, logical_trials, rank, wants_more
+from tuner.search.records import RUN_PREFIX, attempt_of, records_of
+from tuner.search.sampling import (
+    build_sampler,
+    derive_seed,
+    drawing,
+    encode,
+    plain,
+    quiet,
+    suggesting,
+)
 from tuner.search.storage import open_storage
 from tuner.space import grid, resolve
 from tuner.targets import LARGE_VIOLATION
@@ -40,20 +48,9 @@ from tuner.trial import (
     TrialRecord,
     TrialResult,
     TrialSpec,
-    from_columns,
     to_columns,
 )
-from tuner.trial import TrialState as State
 from tuner.workspace import Workspace
-
-STATES: dict[TrialState, State] = {
-    TrialState.WAITING: "waiting",
-    TrialState.RUNNING: "running",
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-}
-RUN_PREFIX = "run:"
 
 
 @dataclass(frozen=True)
@@ -75,17 +72,6 @@ class Ticket:
     params: Params
     seed: int
     variant: str | None
-
-
-@dataclass(frozen=True)
-class StudySummary:
-    """What `status` shows of a study without loading its definition."""
-
-    name: str
-    dataset: str
-    definition: dict[str, Any]
-    records: tuple[TrialRecord, ...]
-    requested: int
 
 
 class SweepStudy:
@@ -148,9 +134,7 @@ class SweepStudy:
         if metrics.val_accuracy is not None:
             self._live[attempt].report(metrics.val_accuracy, step=metrics.epoch)
 
-    def suggest(
-        self, attempt: str, name: str, kind: str, bounds: Mapping[str, Any]
-    ) -> ParamValue:
+    def suggest(self, attempt: str, name: str, kind: str, bounds: Mapping[str, Any]) -> ParamValue:
         """Answer a model that asks for a parameter of its own while it is built.
 
         Args:
@@ -248,7 +232,7 @@ class SweepStudy:
 
     def records(self) -> tuple[TrialRecord, ...]:
         """One record a logical trial, by origin."""
-        return _records(self._study, self.uid)
+        return records_of(self._study, self.uid)
 
     def unrecorded(self) -> list[TrialRecord]:
         """Finished trials that no tracking run shows yet."""
@@ -271,10 +255,11 @@ class SweepStudy:
         return locked(self._workspace.lock("ask"))
 
     def _trials(self) -> list[FrozenTrial]:
-        return self._study.get_trials(deepcopy=False)
+        trials: list[FrozenTrial] = self._study.get_trials(deepcopy=False)
+        return trials
 
     def _attempts(self) -> list[Attempt]:
-        return [_attempt(trial) for trial in self._trials()]
+        return [attempt_of(trial) for trial in self._trials()]
 
     def _reap(self) -> None:
         """Fail the trials whose process is gone."""
@@ -385,79 +370,6 @@ def open_study(
     return SweepStudy(workspace, study, definition, owners.Owner(workspace.owners))
 
 
-def summaries(workspace: Workspace) -> list[StudySummary]:
-    """All studies of the working directory, by name; empty where there is no journal."""
-    if not workspace.journal.exists():
-        return []
-    quiet()
-    storage = open_storage(workspace.journal, workspace.lock("journal"))
-    found = []
-    for name in sorted(optuna.get_all_study_names(storage)):
-        study = optuna.load_study(study_name=name, storage=storage)
-        attributes = study.user_attrs
-        if "identity" not in attributes:
-            continue  # not one of ours, or killed while it was being created
-        found.append(
-            StudySummary(
-                name=name,
-                dataset=attributes["dataset"],
-                definition=attributes["definition"],
-                records=_records(study, attributes["uid"]),
-                requested=int(attributes.get("requested", 0)),
-            )
-        )
-    return found
-
-
-def _attempt(trial: FrozenTrial) -> Attempt:
-    attributes = trial.user_attrs
-    return Attempt(
-        number=trial.number,
-        state=STATES[trial.state],
-        retry_of=attributes.get("retry_of"),
-        surplus=bool(attributes.get("surplus")),
-        handed_back=bool(attributes.get("handed_back")),
-        variant=attributes.get("variant"),
-    )
-
-
 def _grid_position(attempts: Sequence[Attempt]) -> int:
     """How many points of the grid `attempts` have taken."""
     return sum(a.retry_of is None and not a.surplus and a.variant is None for a in attempts)
-
-
-def _records(study: optuna.Study, uid: str) -> tuple[TrialRecord, ...]:
-    trials = study.get_trials(deepcopy=False)
-    by_number = {trial.number: trial for trial in trials}
-    runs = {k: v for k, v in study.user_attrs.items() if k.startswith(RUN_PREFIX)}
-    return tuple(
-        _record(logical, by_number[logical.counting.number], uid, runs)
-        for logical in logical_trials([_attempt(t) for t in trials])
-    )
-
-
-def _record(
-    logical: Logical, trial: FrozenTrial, uid: str, runs: Mapping[str, str]
-) -> TrialRecord:
-    known = trial.user_attrs
-    started = known.get("started") or None
-    if started is None and trial.datetime_start is not None:
-        started = trial.datetime_start.timestamp()
-    weights = known.get("weights")
-    return TrialRecord(
-        number=trial.number,
-        origin=logical.origin,
-        attempt=f"{uid}:{trial.number}",
-        state=logical.state,
-        params=known.get("config", {}),
-        reason=known.get("reason"),
-        variant=known.get("variant"),
-        epochs=from_columns(known.get("epochs", {})),
-        seed=known.get("seed", 0),
-        started=started,
-        ended=known.get("ended"),
-        run_id=runs.get(f"{RUN_PREFIX}{trial.number}"),
-        spec=known.get("spec", {}),
-        device=known.get("device", ""),
-        weights=weights if weights and Path(weights).exists() else None,
-    )

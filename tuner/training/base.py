@@ -66,7 +66,7 @@ class EpochEngine(Protocol):
         ...
 
 
-class OutOfMemory(Exception):
+class OutOfMemoryError(Exception):
     """The configuration does not fit the device's memory."""
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from tuner.data.prepared import Prepared
 from tuner.data.splits import split
-from tuner.training.base import Figures, OutOfMemory, Part, Running
+from tuner.training.base import Figures, OutOfMemoryError, Part, Running
 from tuner.trial import TrialSpec
 
 EVALUATION_ROWS = 2048
@@ -163,10 +163,10 @@ def _compiled_sums(tf: Any, model: Any) -> Any:
 
 @contextmanager
 def _memory_errors() -> Iterator[None]:
-    """Turn the framework's exhaustion errors into `OutOfMemory`."""
+    """Turn the framework's exhaustion errors into `OutOfMemoryError`."""
     import tensorflow as tf
 
     try:
         yield
     except tf.errors.ResourceExhaustedError as error:
-        raise OutOfMemory(str(error.message).splitlines()[0][:200]) from error
+        raise OutOfMemoryError(str(error.message).splitlines()[0][:200]) from error

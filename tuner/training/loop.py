@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tuner.epochs import choose, measure_train
 from tuner.targets import Target, parse_targets
-from tuner.training.base import EpochEngine, Link, OutOfMemory
+from tuner.training.base import EpochEngine, Link, OutOfMemoryError
 from tuner.trial import EarlyStopping, EpochMetrics, ResultStatus, TrialResult, TrialSpec
 
 
@@ -70,7 +70,7 @@ def run_epochs(
             if last and number < spec.epochs:
                 # Wait for the decision on this epoch, so that it does not depend on timing either.
                 return ended("stopped" if link.stop_after(number) else "complete")
-    except (OutOfMemory, MemoryError) as error:
+    except (OutOfMemoryError, MemoryError) as error:
         return ended("oom", str(error) or "memory did not suffice")
     return ended("complete")
 

@@ -1,0 +1,115 @@
+"""From stored trials to plain records: how the rest of the program reads a study.
+
+The rule: reading needs no definition and no owner, so that `report` and `status` work beside a
+running sweep, and on studies whose sweep file has changed since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from tuner.search.ledger import Attempt, Logical, logical_trials
+from tuner.search.sampling import quiet
+from tuner.search.storage import open_storage
+from tuner.trial import TrialRecord, from_columns
+from tuner.trial import TrialState as State
+from tuner.workspace import Workspace
+
+STATES: dict[TrialState, State] = {
+    TrialState.WAITING: "waiting",
+    TrialState.RUNNING: "running",
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
+RUN_PREFIX = "run:"
+
+
+@dataclass(frozen=True)
+class StudySummary:
+    """What `status` shows of a study without loading its definition."""
+
+    name: str
+    dataset: str
+    definition: dict[str, Any]
+    records: tuple[TrialRecord, ...]
+    requested: int
+
+
+def summaries(workspace: Workspace) -> list[StudySummary]:
+    """All studies of the working directory, by name; empty where there is no journal."""
+    if not workspace.journal.exists():
+        return []
+    quiet()
+    storage = open_storage(workspace.journal, workspace.lock("journal"))
+    found = []
+    for name in sorted(optuna.get_all_study_names(storage)):
+        study = optuna.load_study(study_name=name, storage=storage)
+        attributes = study.user_attrs
+        if "identity" not in attributes:
+            continue  # not one of ours, or killed while it was being created
+        found.append(
+            StudySummary(
+                name=name,
+                dataset=attributes["dataset"],
+                definition=attributes["definition"],
+                records=records_of(study, attributes["uid"]),
+                requested=int(attributes.get("requested", 0)),
+            )
+        )
+    return found
+
+
+def attempt_of(trial: FrozenTrial) -> Attempt:
+    """What the ledger needs to know of a stored trial."""
+    attributes = trial.user_attrs
+    return Attempt(
+        number=trial.number,
+        state=STATES[trial.state],
+        retry_of=attributes.get("retry_of"),
+        surplus=bool(attributes.get("surplus")),
+        handed_back=bool(attributes.get("handed_back")),
+        variant=attributes.get("variant"),
+    )
+
+
+def records_of(study: optuna.Study, uid: str) -> tuple[TrialRecord, ...]:
+    """One record a logical trial of `study`, by origin."""
+    trials = study.get_trials(deepcopy=False)
+    by_number = {trial.number: trial for trial in trials}
+    runs = {k: v for k, v in study.user_attrs.items() if k.startswith(RUN_PREFIX)}
+    return tuple(
+        _record(logical, by_number[logical.counting.number], uid, runs)
+        for logical in logical_trials([attempt_of(t) for t in trials])
+    )
+
+
+def _record(logical: Logical, trial: FrozenTrial, uid: str, runs: Mapping[str, str]) -> TrialRecord:
+    known = trial.user_attrs
+    started = known.get("started") or None
+    if started is None and trial.datetime_start is not None:
+        started = trial.datetime_start.timestamp()
+    weights = known.get("weights")
+    return TrialRecord(
+        number=trial.number,
+        origin=logical.origin,
+        attempt=f"{uid}:{trial.number}",
+        state=logical.state,
+        params=known.get("config", {}),
+        reason=known.get("reason"),
+        variant=known.get("variant"),
+        epochs=from_columns(known.get("epochs", {})),
+        seed=known.get("seed", 0),
+        started=started,
+        ended=known.get("ended"),
+        run_id=runs.get(f"{RUN_PREFIX}{trial.number}"),
+        spec=known.get("spec", {}),
+        device=known.get("device", ""),
+        weights=weights if weights and Path(weights).exists() else None,
+    )
