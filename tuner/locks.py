@@ -6,15 +6,21 @@ block the next process. `fcntl` is missing on Windows, where `msvcrt` locks the 
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_HELD = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+
 
 def try_lock(descriptor: int) -> bool:
-    """Take the exclusive lock of an open file without waiting; False if another holds it."""
+    """Take the exclusive lock of an open file without waiting; False if another holds it.
+
+    Raises OSError on a file system that has no locks.
+    """
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -25,8 +31,10 @@ def try_lock(descriptor: int) -> bool:
             import fcntl
 
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
+    except OSError as error:
+        if error.errno in _HELD:
+            return False
+        raise
     return True
 
 

@@ -67,7 +67,7 @@ def make_plan(
     try:
         dataset = load_dataset(definition.dataset, data_dir)
     except DataError as error:
-        raise DataError(f"{definition.source}: {error}") from error
+        raise DataError(f"sweep {definition.name}: {error}") from error
     data = prepare(dataset, workspace.data)
     return Plan(
         study=study or definition.name,

@@ -8,7 +8,6 @@ first downloads at once leave that cache corrupted. Never unpickles.
 from __future__ import annotations
 
 import contextlib
-import errno
 import gzip
 import os
 import signal
@@ -26,6 +25,7 @@ import numpy as np
 
 from tuner.data.dataset import Array, Dataset
 from tuner.errors import DataError
+from tuner.locks import try_lock
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 QUIET_SECONDS = (
@@ -256,28 +256,12 @@ def keras_cache() -> Path:
 def exclusive(file: Path) -> Iterator[None]:
     """Hold a lock on `file` against other processes; it ends with the process in any case."""
     with file.open("ab") as handle:
-        while not _try_lock(handle.fileno()):
-            print("waiting for another download", flush=True)
-            time.sleep(POLL_SECONDS)
+        # On a file system without locks Keras has to do alone.
+        with contextlib.suppress(OSError):
+            while not try_lock(handle.fileno()):
+                print("waiting for another download", flush=True)
+                time.sleep(POLL_SECONDS)
         yield
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except ImportError:
-        return True
-    except OSError as error:
-        # Any other error: a file system without locks, on which Keras has to do alone.
-        return error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
-    return True
 
 
 def _download(name: str) -> dict[str, Array]:

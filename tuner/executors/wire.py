@@ -50,6 +50,14 @@ def result_from_json(raw: dict[str, Any]) -> TrialResult:
     return TrialResult(**{**raw, "epochs": epochs})
 
 
+class ParentGoneError(Exception):
+    """The other end of the line is gone; a trainer lets it pass.
+
+    A class of its own, because a trainer may meet an EOFError or a broken pipe elsewhere: numpy
+    raises EOFError for an empty file.
+    """
+
+
 class WorkerLink:
     """The line that a trainer holds (`training.base.Link`) over a channel."""
 
@@ -58,7 +66,7 @@ class WorkerLink:
         self._attempt = attempt
 
     def epoch(self, metrics: EpochMetrics) -> None:
-        self._channel.send(encode("epoch", attempt=self._attempt, metrics=asdict(metrics)))
+        _send(self._channel, encode("epoch", attempt=self._attempt, metrics=asdict(metrics)))
 
     def stop_after(self, epoch: int) -> bool:
         while True:
@@ -67,9 +75,8 @@ class WorkerLink:
                 return bool(message["stop"])
 
     def suggest(self, name: str, kind: str, bounds: dict[str, object]) -> ParamValue:
-        self._channel.send(
-            encode("suggest", attempt=self._attempt, name=name, type=kind, bounds=bounds)
-        )
+        content = {"name": name, "type": kind, "bounds": bounds}
+        _send(self._channel, encode("suggest", attempt=self._attempt, **content))
         while True:
             message = self._next()
             if message["kind"] == "answer":
@@ -78,30 +85,44 @@ class WorkerLink:
 
     def _next(self) -> dict[str, Any]:
         while True:
-            message = decode(self._channel.receive())
+            message = _receive(self._channel)
             if message.get("attempt") == self._attempt:
                 return message
 
 
 def serve(channel: Channel, train: Trainer) -> None:
     """A worker's life: run specs until told to end or until the parent is gone."""
-    channel.send(encode("ready"))
-    while True:
-        try:
-            message = decode(channel.receive())
-        except EOFError:
-            return
-        if message["kind"] == "end":
-            return
-        if message["kind"] != "run":
-            continue  # a decision on a trial that has ended
-        spec = TrialSpec.from_json(message["spec"])
-        try:
-            result = train(spec, WorkerLink(channel, spec.attempt))
-        except (EOFError, BrokenPipeError):
-            return
-        except Exception as error:
-            traceback.print_exc()  # into the worker's log
-            text = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-            result = TrialResult(status="failed", message=text[:500])
-        channel.send(encode("done", attempt=spec.attempt, result=result_to_json(result)))
+    try:
+        _send(channel, encode("ready"))
+        while (message := _receive(channel))["kind"] != "end":
+            if message["kind"] == "run":  # else a decision on a trial that has ended
+                result = _run(channel, train, TrialSpec.from_json(message["spec"]))
+                done = {"attempt": message["spec"]["attempt"], "result": result_to_json(result)}
+                _send(channel, encode("done", **done))
+    except ParentGoneError:
+        return
+
+
+def _run(channel: Channel, train: Trainer, spec: TrialSpec) -> TrialResult:
+    try:
+        return train(spec, WorkerLink(channel, spec.attempt))
+    except ParentGoneError:
+        raise
+    except Exception as error:
+        traceback.print_exc()  # into the worker's log
+        text = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+        return TrialResult(status="failed", message=text[:500])
+
+
+def _send(channel: Channel, message: bytes) -> None:
+    try:
+        channel.send(message)
+    except OSError as error:
+        raise ParentGoneError from error
+
+
+def _receive(channel: Channel) -> dict[str, Any]:
+    try:
+        return decode(channel.receive())
+    except (EOFError, OSError) as error:
+        raise ParentGoneError from error

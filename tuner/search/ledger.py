@@ -76,8 +76,8 @@ def is_surplus(attempt: Attempt, attempts: Sequence[Attempt], total: int) -> boo
     """Whether `attempt`, just taken, is one too many.
 
     A first attempt is, when `total` others come before it; a retry is, when an earlier attempt at
-    the same logical trial has not failed (two processes queued the same retry), and so is a variant
-    that an earlier first attempt trains.
+    the same logical trial has not failed (two processes queued the same retry) or earlier ones have
+    used up all attempts, and so is a variant that an earlier first attempt trains.
     """
     if attempt.retry_of is None:
         if rank(attempt.number, attempts) >= total:
@@ -89,13 +89,12 @@ def is_surplus(attempt: Attempt, attempts: Sequence[Attempt], total: int) -> boo
             and a.number < attempt.number
             for a in attempts
         )
-    return any(
-        _origin(a) == attempt.retry_of
-        and a.number < attempt.number
-        and not a.surplus
-        and a.state != "failed"
+    earlier = [
+        a
         for a in attempts
-    )
+        if _origin(a) == attempt.retry_of and a.number < attempt.number and not a.surplus
+    ]
+    return any(a.state != "failed" for a in earlier) or _used(earlier) >= MAX_ATTEMPTS
 
 
 def wants_more(attempts: Sequence[Attempt], total: int) -> bool:
@@ -108,9 +107,13 @@ def _origin(attempt: Attempt) -> int:
     return attempt.number if attempt.retry_of is None else attempt.retry_of
 
 
+def _used(attempts: Iterable[Attempt]) -> int:
+    return sum(a.state == "failed" and not a.handed_back for a in attempts)
+
+
 def _logical(origin: int, group: Sequence[Attempt]) -> Logical:
     counting = next((a for a in group if a.state != "failed"), group[-1])
-    used = sum(a.state == "failed" and not a.handed_back for a in group)
+    used = _used(group)
     state: TrialState = counting.state
     if state == "failed" and used < MAX_ATTEMPTS:
         state = "waiting"

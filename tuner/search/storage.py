@@ -7,6 +7,7 @@ here is the system's, and whoever takes it cuts a torn last line off before appe
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -30,9 +31,14 @@ class JournalLock:
 
     def acquire(self) -> bool:
         descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o644)
-        wait_lock(descriptor)
+        try:
+            wait_lock(descriptor)
+            cut_torn_line(self._journal)
+        except BaseException:
+            # Whoever calls releases what it acquired only; kept, it would block this very process.
+            os.close(descriptor)
+            raise
         self._descriptor = descriptor
-        cut_torn_line(self._journal)
         return True
 
     def release(self) -> None:
@@ -59,11 +65,29 @@ def cut_torn_line(path: Path) -> int:
         return size - end
 
 
+def refuse_others(path: Path) -> None:
+    """Raise ValueError where `path` begins as no journal does.
+
+    Optuna overlooks a first line that is damaged until another follows it, and a file without
+    a newline would be taken for a torn line and cut.
+    """
+    with path.open("rb") as file:
+        line = file.readline()
+    if line.endswith(b"\n"):
+        first = json.loads(line)
+        if not isinstance(first, dict) or "op_code" not in first:
+            raise ValueError("its first line is no operation")
+    elif line and not line.startswith(b"{"):
+        raise ValueError("its first line is no JSON")
+
+
 def open_storage(journal: Path, lock: Path) -> JournalStorage:
     """The storage in `journal`; raises StudyError where the file is none."""
     try:
         journal.parent.mkdir(parents=True, exist_ok=True)
         lock.parent.mkdir(parents=True, exist_ok=True)
+        if journal.exists():
+            refuse_others(journal)
         return JournalStorage(JournalFileBackend(str(journal), lock_obj=JournalLock(journal, lock)))
     except (ValueError, KeyError, TypeError) as error:
         raise StudyError(

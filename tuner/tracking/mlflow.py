@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from tuner.errors import TrackingError
+from tuner.locks import locked
 from tuner.tracking.base import (
     CLOSED,
     CloseStatus,
@@ -37,6 +38,7 @@ from tuner.tracking.base import (
     trial_status,
     trial_tags,
 )
+from tuner.workspace import Workspace
 
 _log = logging.getLogger(__name__)
 
@@ -268,12 +270,8 @@ class MlflowRecorder:
     def _locked(self) -> Iterator[None]:
         """One process of this folder at a time; where locks cannot be had, without one."""
         with ExitStack() as stack:
-            with suppress(OSError, ImportError):
-                import fcntl
-
-                path = self._folder / ".tuner" / "mlflow.lock"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                fcntl.flock(stack.enter_context(path.open("a")), fcntl.LOCK_EX)
+            with suppress(OSError):
+                stack.enter_context(locked(Workspace(self._folder).lock("mlflow")))
             yield
 
 

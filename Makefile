@@ -1,0 +1,58 @@
+# Everything that this project does, from nothing: `make sweep` to use it, `make test` to test it.
+# Works with GNU make 4.3 and any POSIX shell. Packages come from wherever pip is told to look.
+
+PYTHON ?= python3
+SWEEP := digits
+TRIALS := 20
+
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := tuner tests benchmarks
+
+.DEFAULT_GOAL := help
+.PHONY: help install sweep test check lint bench clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1 /p' $(firstword $(MAKEFILE_LIST)) | \
+	while read -r target text; do printf '  make %-8s %s\n' "$$target" "$$text"; done
+
+install: $(VENV)/.installed ## create .venv and install tuner into it
+
+sweep: $(VENV)/.installed ## find digits configurations that meet the targets (SWEEP=… TRIALS=…)
+	$(BIN)/tuner sweep $(SWEEP) --trials $(TRIALS)
+
+test: $(VENV)/.installed-dev ## run all tests
+	$(BIN)/python -m pytest
+
+check: lint ## lint, types and the quick tests
+	$(BIN)/python -m pytest -q -m "not slow and not browser"
+
+lint: $(VENV)/.installed-dev ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed-dev ## run the benchmarks
+	@found=no; for file in benchmarks/*.py; do \
+	  [ -f "$$file" ] || continue; found=yes; \
+	  echo "$$file"; $(BIN)/python "$$file" || exit 1; \
+	done; [ $$found = yes ] || echo "benchmarks/ holds nothing to run."
+
+clean: ## remove .venv, caches and builds; studies and runs stay
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find $(wildcard $(SOURCES)) -name __pycache__ -prune -exec rm -rf {} +
+
+# The stamps: nothing is installed again until one of these two files changes.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "tuner needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1 | tail -n 1)."; \
+	  echo "Name another one: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; } >&2
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -c 'import pip' 2>/dev/null || $(PYTHON) -m venv $(VENV)
+	@echo "Installing tuner and what it needs into $(VENV): once, a minute or more, 3 GB."
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
