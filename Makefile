@@ -4,6 +4,7 @@
 PYTHON ?= python3
 SWEEP := digits
 TRIALS := 20
+PYTEST :=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,8 +22,8 @@ install: $(VENV)/.installed ## create .venv and install tuner into it
 sweep: $(VENV)/.installed ## find digits configurations that meet the targets (SWEEP=… TRIALS=…)
 	$(BIN)/tuner sweep $(SWEEP) --trials $(TRIALS)
 
-test: $(VENV)/.installed-dev ## run all tests
-	$(BIN)/python -m pytest
+test: $(VENV)/.installed-dev ## run all tests (PYTEST=… for options of pytest)
+	$(BIN)/python -m pytest $(PYTEST)
 
 check: lint ## lint, types and the quick tests
 	$(BIN)/python -m pytest -q -m "not slow and not browser"
@@ -44,8 +45,9 @@ clean: ## remove .venv, caches and builds; studies and runs stay
 
 # The stamps: nothing is installed again until one of these two files changes.
 $(VENV)/.installed: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "tuner needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1 | tail -n 1)."; \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  found=$$($(PYTHON) --version 2>&1) || found="not there"; \
+	  echo "tuner needs Python 3.11 or newer, and $(PYTHON) is $$found."; \
 	  echo "Name another one: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; } >&2
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -c 'import pip' 2>/dev/null || $(PYTHON) -m venv $(VENV)

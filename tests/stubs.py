@@ -14,11 +14,16 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from tuner.definition import SweepDefinition, identity, parse
 from tuner.training.base import Figures, Link, OutOfMemoryError, Part, Running, Trainer
 from tuner.training.loop import run_epochs
 from tuner.trial import EpochMetrics, ParamValue, SplitSpec, TrialResult, TrialSpec
+from tuner.workspace import Workspace
+
+if TYPE_CHECKING:
+    from tuner.search.study import SweepStudy
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
@@ -52,6 +57,37 @@ def spec(attempt: str = "u:0", *, epochs: int = 4, seed: int = 0, **params: Any)
         targets=TARGETS,
         **{"epoch": "best", **known},
     )
+
+
+def definition(**changes: Any) -> SweepDefinition:
+    """A small sweep; `changes` are keys of a sweep file."""
+    raw = {
+        "dataset": "digits",
+        "epochs": 3,
+        "trials": 4,
+        "targets": list(TARGETS),
+        "space": {
+            "l2": {"min": 1e-6, "max": 1e-1, "log": True, "or": 0},
+            "optimizer": {"values": ["sgd", "adam"]},
+            "momentum": {"min": 0.0, "max": 0.99, "when": {"optimizer": "sgd"}},
+            "units": {"values": [64, 128, 256]},
+        },
+        **changes,
+    }
+    return parse(json.dumps(raw), "test.yaml", "s")
+
+
+def opened(folder: Path, **changes: Any) -> SweepStudy:
+    """The study `s` in `folder`, made from `definition(**changes)`."""
+    from tuner.search.study import open_study
+
+    made = definition(**changes)
+    return open_study(Workspace(folder).create(), "s", made, identity(made, "fingerprint"))
+
+
+def die(study: SweepStudy) -> None:
+    """What death does to a study's process: its owner's lock is released, nothing is told."""
+    os.close(study._owner._descriptor)
 
 
 def quality(params: dict[str, ParamValue], seed: int) -> float:
@@ -163,8 +199,15 @@ def naps(spec: TrialSpec, link: Link) -> TrialResult:
     return TrialResult("complete")
 
 
+def hangs(spec: TrialSpec, link: Link) -> TrialResult:
+    """Is in the middle of a very long epoch."""
+    time.sleep(600)
+    return TrialResult("complete")
+
+
 _ALL: dict[str, Trainer] = {
-    f.__name__: f for f in (steady, slow, fails, crash, asks, echo, prints, damaged, broken, naps)
+    f.__name__: f
+    for f in (steady, slow, fails, crash, asks, echo, prints, damaged, broken, naps, hangs)
 }
 
 

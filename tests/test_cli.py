@@ -217,9 +217,9 @@ def test_help_of_every_command_has_examples(capsys: pytest.CaptureFixture[str]) 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
     """`tuner … | head -1` ends quietly."""
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S602
         f"{sys.executable} -m tuner sweep digits --dry-run | head -1",
-        shell=True,  # noqa: S602
+        shell=True,
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},

@@ -231,7 +231,7 @@ def test_suggest_goes_there_and_back(make: Make) -> None:
     assert (result.status, result.message, len(result.epochs)) == ("complete", "5", 4)
 
 
-@pytest.mark.parametrize("do", ["steady", "slow", "asks", "naps"])
+@pytest.mark.parametrize("do", ["asks", "slow", "naps"])
 def test_cancel_silences_a_trial_and_frees_its_place(make: Make, do: str) -> None:
     executor = make(2)
     executor.submit(spec("u:0", do=do, epochs=30))
@@ -373,10 +373,10 @@ def test_workers_are_replaced_after_so_many_trials(
     monkeypatch.setattr(processes, "RECYCLE_AFTER", 2)
     executor = workers()
     pids = []
-    for i in range(5):
+    for i in range(4):
         assert results(drive(executor, [spec(f"u:{i}")]))[f"u:{i}"].result.status == "complete"
         pids.append(executor.pids)
-    assert pids[0] == pids[1] != pids[2] == pids[3] != pids[4]
+    assert pids[0] == pids[1] != pids[2] == pids[3]
     assert eventually(lambda: gone(pids[0][0])), "the old worker ends by itself"
 
 
@@ -437,7 +437,7 @@ from stubs import dotted, obey, spec
 from tuner.executors.base import EpochDone
 from tuner.executors.processes import ProcessExecutor
 executor = ProcessExecutor(3, Path({str(tmp_path)!r}), trainer=dotted(obey))
-executor.submit(spec("u:0", do="naps"))            # in the middle of an epoch
+executor.submit(spec("u:0", do="hangs"))           # in the middle of an epoch
 executor.submit(spec("u:1", do="steady"))          # waiting for a decision
 while not any(isinstance(e, EpochDone) for e in executor.poll(0.1)):
     pass

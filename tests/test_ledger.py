@@ -155,14 +155,17 @@ class Store:
         self.attempts[number] = replace(self.attempts[number], state=state, **flags)
 
     def due(self) -> list[tuple[int | None, str | None]]:
-        """What is to be queued now: retries, then variants."""
+        """Retries that are to be queued now."""
         trials = logical_trials(self.attempts)
-        found: list[tuple[int | None, str | None]] = [
-            (t.origin, t.counting.variant) for t in trials if t.retry_due
-        ]
+        return [(t.origin, t.counting.variant) for t in trials if t.retry_due]
+
+    def missing(self) -> list[tuple[int | None, str | None]]:
+        """The variant that is to be queued now, if nothing waits."""
+        trials = logical_trials(self.attempts)
+        if len(trials) >= self.total or any(a.state == "waiting" for a in self.attempts):
+            return []
         present = {t.counting.variant for t in trials}
-        missing = [v for v in self.variants if v not in present]
-        return found + [(None, v) for v in missing[: max(0, self.total - len(trials))]]
+        return [(None, v) for v in self.variants if v not in present][:1]
 
     def queue(self, due: Iterable[tuple[int | None, str | None]]) -> None:
         for origin, variant in due:
@@ -186,6 +189,7 @@ class Store:
         """What `SweepStudy.next` does."""
         self.queue(self.due())
         while wants_more(self.attempts, self.total):
+            self.queue(self.missing())
             number = self.ask()
             if self.keep(number):
                 return number
@@ -194,7 +198,9 @@ class Store:
     def check(self) -> None:
         """What holds at any time."""
         trials = logical_trials(self.attempts)
-        assert len(trials) <= self.total
+        # What waits may be one too many still: it is told so when it is taken.
+        begun = [t for t in trials if self.attempts[t.origin].state != "waiting"]
+        assert len(begun) <= self.total
         for trial in trials:
             group = [
                 a for a in self.attempts if not a.surplus and trial.origin in (a.number, a.retry_of)
@@ -252,7 +258,9 @@ def test_processes_that_ask_under_one_lock(
             due = store.due()
             store.queue(due[:pick])
             if pick >= len(due) and wants_more(store.attempts, total):
-                store.tell(store.ask(), "failed")  # reaped by the next one
+                store.queue(store.missing())
+                if pick > len(due):
+                    store.tell(store.ask(), "failed")  # reaped by the next one
         elif what == "crash":
             for number in mine:
                 store.tell(number, "failed")
@@ -296,7 +304,7 @@ def test_processes_that_ask_without_a_lock(
     for what, process, pick in steps:
         mine = live[process]
         if what == "look":
-            seen[process] = store.due()
+            seen[process] = store.due() + store.missing()
         elif what == "queue":
             store.queue(seen[process])
             seen[process] = []

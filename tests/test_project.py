@@ -435,14 +435,24 @@ def test_nothing_is_installed_twice(make: str, bare: Path, changed: str) -> None
         assert planned.count("-m pip install") == times
 
 
-def test_an_old_python_is_refused_in_one_line(make: str, bare: Path) -> None:
-    old = bare / "python3.9"
-    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.9.18\nexit 1\n')
-    old.chmod(0o755)
-    done = run_make(make, bare, "sweep", f"PYTHON={old}")
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ('[ "$1" = --version ] && exec echo Python 3.9.18\nexit 1\n', "Python 3.9.18"),
+        (None, "not there"),
+    ],
+)
+def test_an_old_python_is_refused(make: str, bare: Path, script: str | None, said: str) -> None:
+    python = bare / "some-python"
+    if script is not None:
+        python.write_text(f"#!/bin/sh\n{script}")
+        python.chmod(0o755)
+    done = run_make(make, bare, "sweep", f"PYTHON={python}")
     assert done.returncode == 2
-    assert f"tuner needs Python 3.11 or newer, and {old} is Python 3.9.18." in done.stderr
-    assert "make PYTHON=python3.11 sweep" in done.stderr
+    assert done.stderr.splitlines()[:2] == [
+        f"tuner needs Python 3.11 or newer, and {python} is {said}.",
+        "Name another one: make PYTHON=python3.11 sweep",
+    ]
     assert not (bare / ".venv").exists()
 
 

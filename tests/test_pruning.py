@@ -90,7 +90,9 @@ def test_overfit_needs_a_floor_and_a_ceiling(targets: str) -> None:
 
 def rivals(count: int, schedule: str | None = "constant", length: int = 30) -> list[Peer]:
     """Peers whose best val_accuracy is 0.80, 0.81, …"""
-    return [Peer(schedule, (0.1, 0.8 + i / 100, *[0.5] * (length - 2))) for i in range(count)]
+    return [
+        Peer(schedule, (0.1, round(0.8 + i / 100, 2), *[0.5] * (length - 2))) for i in range(count)
+    ]
 
 
 CONSTANT = {"schedule": "constant"}

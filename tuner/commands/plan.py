@@ -6,9 +6,10 @@ names at once.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tuner import definition as definitions
 from tuner.data.prepared import Prepared, prepare
@@ -16,6 +17,9 @@ from tuner.data.registry import load as load_dataset
 from tuner.definition import Overrides, SweepDefinition
 from tuner.errors import DataError, UsageError
 from tuner.workspace import Workspace
+
+if TYPE_CHECKING:
+    from tuner.search.records import StudySummary
 
 
 @dataclass(frozen=True)
@@ -27,24 +31,14 @@ class Plan:
         definition: checked, overrides applied.
         data: prepared arrays.
         identity: what makes it this study and no other.
+        base: the same of the sweep file alone, without overrides; None where there is no file.
     """
 
     study: str
     definition: SweepDefinition
     data: Prepared
     identity: dict[str, Any]
-
-
-def read_definition(workspace: Workspace, name: str, overrides: Overrides) -> SweepDefinition:
-    """What `name` stands for: a file, or else the definition that a study was made by."""
-    try:
-        path = definitions.find(name, workspace.root)
-    except UsageError:
-        stored = _stored(workspace, name)
-        if stored is None:
-            raise
-        return stored
-    return definitions.load(path, overrides)
+    base: dict[str, Any] | None
 
 
 def make_plan(
@@ -56,6 +50,9 @@ def make_plan(
 ) -> Plan:
     """Read the definition, load and prepare its data.
 
+    A study goes on with the definition that it was made by, so that the options it was started
+    with need not be typed again; but only as long as its sweep file says what it said then.
+
     Args:
         workspace: where the data is prepared.
         name: a definition's name or path, or a study's name.
@@ -63,7 +60,18 @@ def make_plan(
         data_dir: the user's own data sets, or None.
         study: a name for the study, or None for the definition's own.
     """
-    definition = read_definition(workspace, name, overrides)
+    path = _file(workspace, name)
+    known = _stored(workspace, study or (name if path is None else path.stem))
+    if path is None and known is None:
+        definitions.find(name, workspace.root)  # raises, and says what there is
+    unchanged = None if path is None else definitions.load(path)
+    base = None if unchanged is None else _base(unchanged)
+    if path is None or (known is not None and known.base == base):
+        assert known is not None
+        total = known.requested if unchanged is None else unchanged.trials
+        definition = _again(known, total, overrides)
+    else:
+        definition = definitions.load(path, overrides)
     try:
         dataset = load_dataset(definition.dataset, data_dir)
     except DataError as error:
@@ -74,16 +82,32 @@ def make_plan(
         definition=definition,
         data=data,
         identity=definitions.identity(definition, data.fingerprint),
+        base=base if known is None or base is not None else known.base,
     )
 
 
-def _stored(workspace: Workspace, name: str) -> SweepDefinition | None:
-    import json
+def _file(workspace: Workspace, name: str) -> Path | None:
+    try:
+        return definitions.find(name, workspace.root)
+    except UsageError:
+        return None
 
+
+def _stored(workspace: Workspace, study: str) -> StudySummary | None:
+    if not workspace.journal.exists():
+        return None  # and Optuna need not be imported to know it
     from tuner.search.records import summaries
 
-    for summary in summaries(workspace):
-        if summary.name == name:
-            text = json.dumps(summary.definition)
-            return definitions.parse(text, f"study {name}", name)
-    return None
+    return next((s for s in summaries(workspace) if s.name == study), None)
+
+
+def _base(definition: SweepDefinition) -> dict[str, Any]:
+    raw: dict[str, Any] = json.loads(json.dumps(definition.to_json()))
+    del raw["trials"]
+    return raw
+
+
+def _again(known: StudySummary, total: int, overrides: Overrides) -> SweepDefinition:
+    """The study's own definition, with `total` trials unless `overrides` say otherwise."""
+    text = json.dumps({**known.definition, "trials": total})
+    return definitions.parse(text, f"study {known.name}", known.name, overrides)

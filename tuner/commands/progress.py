@@ -33,7 +33,9 @@ class Observer(Protocol):
 
     def __call__(self, notice: Notice) -> None: ...
 
-    def say(self, text: str) -> None: ...
+    def say(self, text: str) -> None:
+        """Print one line that must not be missed."""
+        ...
 
 
 def make_observer(

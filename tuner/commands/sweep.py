@@ -145,7 +145,7 @@ def _run_one(
 ) -> tuple[Outcome, StopReason]:
     """One study from opening to its outcome."""
     definition = plan.definition
-    study = open_study(workspace, plan.study, definition, plan.identity)
+    study = open_study(workspace, plan.study, definition, plan.identity, plan.base)
     try:
         before = study.records()
         total = definition.trials if request.add is None else len(before) + request.add

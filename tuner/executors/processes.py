@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.connection
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from tuner.trial import ParamValue, TrialSpec
 
 RECYCLE_AFTER = 40
 STARTS_IN_A_ROW = 3
+GRACE_SECONDS = 1.0
 
 
 @dataclass
@@ -116,11 +118,13 @@ class ProcessExecutor:
                 self._send(worker, encode("end"))
             else:
                 self._kill(worker)
+        deadline = time.monotonic() + GRACE_SECONDS  # for all together: there may be many
         for worker in self._workers:
-            worker.process.join(timeout=1.0)
+            worker.process.join(timeout=max(0.0, deadline - time.monotonic()))
             if worker.process.is_alive():
                 self._kill(worker)
-                worker.process.join(timeout=1.0)
+        for worker in self._workers:
+            worker.process.join(timeout=1.0)
             worker.connection.close()
         self._workers.clear()
 

@@ -20,11 +20,15 @@ from tuner.trial import EpochMetrics, ParamValue, TrialResult, TrialSpec
 
 
 class Channel(Protocol):
-    """One end of a two-way line; `receive` raises EOFError when the other end is gone."""
+    """One end of a two-way line of messages."""
 
-    def send(self, message: bytes) -> None: ...
+    def send(self, message: bytes) -> None:
+        """Pass a message on; OSError where the other end is gone."""
+        ...
 
-    def receive(self) -> bytes: ...
+    def receive(self) -> bytes:
+        """The next message; waits for it. EOFError or OSError where the other end is gone."""
+        ...
 
 
 def encode(kind: str, **content: Any) -> bytes:

@@ -58,7 +58,12 @@ def main(connection: Connection, options: WorkerOptions) -> None:
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     from tuner.executors.wire import serve
 
-    serve(PipeChannel(connection), load(options.trainer))
+    train = load(options.trainer)
+    # A trainer's module may have something slow to import: before the first trial, not in it.
+    warm = getattr(sys.modules[train.__module__], "warm", None)
+    if warm is not None:
+        warm(options.threads)
+    serve(PipeChannel(connection), train)
 
 
 def load(path: str) -> Any:

@@ -15,23 +15,28 @@ DOT = " · "
 
 
 def one_line(text: str, most: int = 120) -> str:
+    """The text on one line, cut at `most` characters."""
     line = " ".join(text.split()).rstrip(".")
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def bracket(text: str) -> str:
+    """` (text)`, or nothing for an empty text."""
     return f" ({text})" if text else ""
 
 
 def plural(word: str, count: int) -> str:
+    """The word, with an s unless there is one of it."""
     return word if count == 1 else f"{word}s"
 
 
 def trials_text(count: int) -> str:
+    """`1 trial`, `1,000 trials`."""
     return f"{count:,} {plural('trial', count)}"
 
 
 def listed(texts: Sequence[str]) -> str:
+    """`a, b and c`."""
     return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
 
 
@@ -60,6 +65,7 @@ def amount_text(metric: str, value: float) -> str:
 
 
 def duration_text(seconds: float) -> str:
+    """`45 s`, `4 min`, `2 h 10 min`."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -97,6 +97,11 @@ def is_surplus(attempt: Attempt, attempts: Sequence[Attempt], total: int) -> boo
     return any(a.state != "failed" for a in earlier) or _used(earlier) >= MAX_ATTEMPTS
 
 
+def grid_position(attempts: Iterable[Attempt]) -> int:
+    """How many points of a grid `attempts` have taken."""
+    return sum(a.retry_of is None and not a.surplus and a.variant is None for a in attempts)
+
+
 def wants_more(attempts: Sequence[Attempt], total: int) -> bool:
     """Whether another attempt should be asked for: one waits, or fewer than `total` exist."""
     trials = logical_trials(attempts)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import optuna
 
 from tuner.epochs import meets
-from tuner.search.pruning import Peer, overfit_reason
+from tuner.search.pruning import may_be_hopeless, overfit_reason
 from tuner.search.study import SweepStudy, Ticket
 from tuner.targets import Target
-from tuner.trial import EpochMetrics, TrialRecord
+from tuner.trial import EpochMetrics
 
 
 def optuna_pruner(name: str, epochs: int) -> optuna.pruners.BasePruner:
@@ -52,17 +52,10 @@ class Pruning:
         if self.name == "none" or ticket.variant is not None or done >= self.epochs:
             return None
         if self.name == "overfit":
-            return overfit_reason(history, self.targets, ticket.params, self._peers(), self.epochs)
+            peers = self.study.peers() if may_be_hopeless(done, self.epochs) else []
+            return overfit_reason(history, self.targets, ticket.params, peers, self.epochs)
         if any(meets(e, self.targets) for e in history):
             return None
         if self.study.optuna_would_prune(ticket.attempt, optuna_pruner(self.name, self.epochs)):
             return f"{self.name}: val {history[-1].val_accuracy} at epoch {done}"
         return None
-
-    def _peers(self) -> list[Peer]:
-        return [peer(r) for r in self.study.records() if r.state in ("complete", "pruned")]
-
-
-def peer(record: TrialRecord) -> Peer:
-    """A finished trial as pruning sees it."""
-    return Peer(record.params.get("schedule"), tuple(e.val_accuracy for e in record.epochs))

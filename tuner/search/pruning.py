@@ -3,9 +3,10 @@
 The rule: a pruner sees figures only. `overfit`, the default, stops a trial in two cases: its train
 accuracy has reached the ceiling while validation stays under the floor for `OVERFIT_PATIENCE`
 epochs in a row, or, after a third of the epochs, its best validation accuracy so far is among the
-lowest quarter of trials *of the same schedule* at that epoch. Schedules are not mixed, because
-under a cosine decay most of the gain comes in the last third. `percentile`, `median` and `halving`
-are Optuna's own; a trial that has met the targets is stopped by none of them.
+lowest quarter of trials *of the same schedule* at that epoch and not near the floor either.
+Schedules are not mixed, because under a cosine decay most of the gain comes in the last third.
+`percentile`, `median` and `halving` are Optuna's own; a trial that has met the targets is stopped
+by none of them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ OVERFIT_PATIENCE = 5
 # Lowest share of peers that is given up, and how many peers it takes to judge.
 LOWEST_SHARE = 0.25
 MIN_PEERS = 8
+# A trial this near to every val_accuracy floor is not hopeless, whatever its peers have reached.
+NEAR_FLOOR = 0.02
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,12 @@ def overfit_reason(
     """
     if not epochs or len(epochs) >= total or any(meets(e, targets) for e in epochs):
         return None
-    return _overfitted(epochs, targets) or _hopeless(epochs, params, peers, total)
+    return _overfitted(epochs, targets) or _hopeless(epochs, targets, params, peers, total)
+
+
+def may_be_hopeless(reached: int, total: int) -> bool:
+    """Whether peers have a say after `reached` of `total` epochs: from a third of them on."""
+    return reached * 3 >= total
 
 
 def _overfitted(epochs: Sequence[EpochMetrics], targets: Sequence[Target]) -> str | None:
@@ -72,12 +80,13 @@ def _overfitted(epochs: Sequence[EpochMetrics], targets: Sequence[Target]) -> st
 
 def _hopeless(
     epochs: Sequence[EpochMetrics],
+    targets: Sequence[Target],
     params: Mapping[str, ParamValue],
     peers: Sequence[Peer],
     total: int,
 ) -> str | None:
     reached = len(epochs)
-    if reached * 3 < total:
+    if not may_be_hopeless(reached, total):
         return None
     schedule = params.get("schedule")
     rivals = sorted(
@@ -89,7 +98,8 @@ def _hopeless(
         return None
     threshold = rivals[int(len(rivals) * LOWEST_SHARE)]
     own = _best(tuple(e.val_accuracy for e in epochs))
-    if own >= threshold:
+    floors = [t.value for t in targets if t.metric == "val_accuracy" and t.is_floor]
+    if own >= threshold or (floors and own >= max(floors) - NEAR_FLOOR):
         return None
     return (
         f"percentile: val {own:.4f} after {reached} epochs is among the lowest "

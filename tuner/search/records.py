@@ -38,6 +38,7 @@ class StudySummary:
     name: str
     dataset: str
     definition: dict[str, Any]
+    base: dict[str, Any] | None
     records: tuple[TrialRecord, ...]
     requested: int
 
@@ -59,6 +60,7 @@ def summaries(workspace: Workspace) -> list[StudySummary]:
                 name=name,
                 dataset=attributes["dataset"],
                 definition=attributes["definition"],
+                base=attributes.get("base"),
                 records=records_of(study, attributes["uid"]),
                 requested=int(attributes.get("requested", 0)),
             )

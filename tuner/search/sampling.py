@@ -111,6 +111,23 @@ def suggesting(trial: optuna.Trial) -> Callable[[str, BaseDistribution], Any]:
     return suggest
 
 
+def distribution_of(kind: str, bounds: Mapping[str, Any]) -> BaseDistribution:
+    """What a model that asks for a parameter of its own describes.
+
+    Args:
+        kind: `float`, `int` or `categorical`.
+        bounds: `low`, `high`, `step`, `log`, or `choices`.
+    """
+    if kind not in ("categorical", "int", "float"):
+        raise ValueError(f"unknown kind of parameter: {kind}")
+    if kind == "categorical":
+        return CategoricalDistribution(tuple(bounds["choices"]))
+    low, high, log = bounds["low"], bounds["high"], bool(bounds.get("log", False))
+    if kind == "int":
+        return IntDistribution(low, high, log=log, step=bounds.get("step", 1))
+    return FloatDistribution(low, high, log=log, step=bounds.get("step"))
+
+
 def encode(space: Space, params: Mapping[str, ParamValue]) -> dict[str, Any]:
     """`params` under Optuna's names; only for configurations that the space contains."""
     encoded: dict[str, Any] = {}
@@ -147,16 +164,24 @@ class _TPE(TPESampler):  # type: ignore[misc]
 class _QMC(QMCSampler):  # type: ignore[misc]
     """A scrambled Sobol sequence over a stated joint space; conditional parameters are random."""
 
-    def __init__(self, joint: dict[str, BaseDistribution], scramble: int, own: int) -> None:
+    def __init__(
+        self, joint: dict[str, BaseDistribution], scramble: int, own: int, rank: int
+    ) -> None:
         super().__init__(
             scramble=True,
             seed=scramble,
             independent_sampler=RandomSampler(seed=own),
         )
         self._joint = joint
+        self._rank = rank
 
     def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, BaseDistribution]:
         return self._joint
+
+    def _find_sample_id(self, study: Any, search_space: Any) -> int:
+        # Optuna counts the samples it has given out; one that was lost with its process would be
+        # skipped, and a resumed sweep would differ from an undisturbed one.
+        return self._rank
 
 
 class _Given(BaseSampler):  # type: ignore[misc]
@@ -191,8 +216,8 @@ def build_sampler(
         return _Given(encode(space, grid[rank]))
     own = derive_seed(seed, "sampler", rank)
     if name == "qmc":
-        # The position in the sequence lives in the study, the scramble in the seed.
-        return _QMC(joint_space(space), derive_seed(seed, "qmc"), own)
+        # One sequence for the whole study; the rank is the position in it.
+        return _QMC(joint_space(space), derive_seed(seed, "qmc"), own, rank)
     if name == "random":
         return RandomSampler(seed=own)
     return _TPE(joint_space(space), own)

@@ -22,7 +22,7 @@ from tuner.trial import EpochMetrics, EpochRule, TrialResult, TrialSpec
 
 StopReason = Literal["done", "drained", "handed back", "exhausted", "timeout"]
 POLL_SECONDS = 0.2
-# So many first trials in a row that fail for good mean that the next one will too.
+# So many different trials failing, and none that works, mean that the next one will fail too.
 HOPELESS_FAILURES = 3
 
 
@@ -102,7 +102,7 @@ class Scheduler:
     observe: Callable[[Notice], None]
     controls: Controls = field(default_factory=Controls)
     _running: dict[str, _Running] = field(default_factory=dict)
-    _failures: int = 0
+    _failing: set[int] | None = field(default_factory=set)
     _may_be_more: bool = True
 
     def run(self) -> StopReason:
@@ -157,7 +157,7 @@ class Scheduler:
         elif isinstance(event, SuggestAsked):
             value = self.study.suggest(event.attempt, event.name, event.kind, event.bounds)
             self.executor.answer(event.attempt, value)
-        else:
+        elif not self.controls.hand_back:  # else the signal reached the worker, too: handed back
             self._on_result(running, TrialResult(status="failed", message=event.reason))
 
     def _on_epoch(self, running: _Running, metrics: EpochMetrics) -> None:
@@ -189,7 +189,7 @@ class Scheduler:
         elif result.status != "complete":
             state = "pruned"
         self.observe(Ended(ticket, running.slot, state, reason, choice))
-        self._give_up_if_hopeless(state, reason)
+        self._give_up_if_hopeless(ticket.origin, state, reason)
         self.outbox.flush()
 
     def _violations(self, choice: Choice | None, *, broken: bool) -> dict[str, float]:
@@ -198,14 +198,15 @@ class Scheduler:
             return {t.text: LARGE_VIOLATION for t in self.targets} or {"trained": LARGE_VIOLATION}
         return {text: 0.0 if v is None else v for text, v in choice.violations.items()}
 
-    def _give_up_if_hopeless(self, state: str, reason: str | None) -> None:
+    def _give_up_if_hopeless(self, origin: int, state: str, reason: str | None) -> None:
         if state != "failed":
-            self._failures = -1_000_000_000  # something works: failures are the trials' own
+            self._failing = None  # something works: failures are the trials' own
+        if self._failing is None:
             return
-        self._failures += 1
-        if self._failures >= HOPELESS_FAILURES:
+        self._failing.add(origin)
+        if len(self._failing) >= HOPELESS_FAILURES:
             raise TrainingError(
-                f"the first {self._failures} attempts all failed: {reason}.\n"
+                f"the first {len(self._failing)} trials all fail: {reason}.\n"
                 "What the workers printed is in .tuner/logs."
             )
 

@@ -8,18 +8,13 @@ of the journal's directory, so that no process sees a trial without an owner tha
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
@@ -27,11 +22,13 @@ from tuner.definition import SweepDefinition, differences
 from tuner.errors import StudyError
 from tuner.locks import locked
 from tuner.search import owners
-from tuner.search.ledger import Attempt, is_surplus, logical_trials, rank, wants_more
+from tuner.search.ledger import Attempt, grid_position, is_surplus, logical_trials, rank, wants_more
+from tuner.search.pruning import Peer
 from tuner.search.records import RUN_PREFIX, attempt_of, records_of
 from tuner.search.sampling import (
     build_sampler,
     derive_seed,
+    distribution_of,
     drawing,
     encode,
     plain,
@@ -110,8 +107,8 @@ class SweepStudy:
         with self._ask_lock():
             self._reap()
             self._queue_retries()
-            self._queue_variants(total)
             while wants_more(self._attempts(), total):
+                self._queue_variant(total)
                 if self._grid_is_exhausted():
                     return None
                 trial = self._study.ask()
@@ -127,12 +124,14 @@ class SweepStudy:
 
     def start(self, ticket: Ticket, spec: TrialSpec) -> None:
         """Note the spec of a trial that begins."""
-        self._live[ticket.attempt].set_user_attr("spec", spec.to_json())
+        with suppress(UpdateFinishedTrialError):  # `finish` will say so
+            self._live[ticket.attempt].set_user_attr("spec", spec.to_json())
 
     def report(self, attempt: str, metrics: EpochMetrics) -> None:
         """Pass an epoch's validation accuracy to Optuna, for its pruners and dashboards."""
         if metrics.val_accuracy is not None:
-            self._live[attempt].report(metrics.val_accuracy, step=metrics.epoch)
+            with suppress(UpdateFinishedTrialError):  # `finish` will say so
+                self._live[attempt].report(metrics.val_accuracy, step=metrics.epoch)
 
     def suggest(self, attempt: str, name: str, kind: str, bounds: Mapping[str, Any]) -> ParamValue:
         """Answer a model that asks for a parameter of its own while it is built.
@@ -143,20 +142,8 @@ class SweepStudy:
             kind: `float`, `int` or `categorical`.
             bounds: `low`, `high`, `step`, `log`, or `choices`.
         """
-        if kind == "categorical":
-            wanted: BaseDistribution = CategoricalDistribution(tuple(bounds["choices"]))
-        elif kind == "int":
-            wanted = IntDistribution(
-                bounds["low"], bounds["high"], bounds.get("log", False), bounds.get("step", 1)
-            )
-        elif kind == "float":
-            wanted = FloatDistribution(
-                bounds["low"], bounds["high"], bounds.get("log", False), bounds.get("step")
-            )
-        else:
-            raise ValueError(f"unknown kind of parameter: {kind}")
         trial = self._live[attempt]
-        value = plain(suggesting(trial)(name, wanted))
+        value = plain(suggesting(trial)(name, distribution_of(kind, bounds)))
         trial.set_user_attr("config", {**trial.user_attrs.get("config", {}), name: value})
         return value
 
@@ -234,6 +221,17 @@ class SweepStudy:
         """One record a logical trial, by origin."""
         return records_of(self._study, self.uid)
 
+    def peers(self) -> list[Peer]:
+        """Validation curves of finished trials; asked for at every epoch, so read directly."""
+        return [
+            Peer(
+                trial.user_attrs["config"].get("schedule"),
+                tuple(trial.user_attrs["epochs"].get("val_accuracy", ())),
+            )
+            for trial in self._trials()
+            if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+        ]
+
     def unrecorded(self) -> list[TrialRecord]:
         """Finished trials that no tracking run shows yet."""
         done = ("complete", "pruned", "failed")
@@ -285,25 +283,33 @@ class SweepStudy:
             # Enqueued afresh: a copied trial would keep the dead attempt's constraints.
             kept = ("config", "seed", "rank", "variant")
             attributes = {key: last.user_attrs[key] for key in kept if key in last.user_attrs}
-            given = dict(last.params) if "config" in attributes else {}
-            self._study.enqueue_trial(
-                given,
-                user_attrs={**attributes, "retry_of": logical.origin, "inside": bool(given)},
-            )
+            given: dict[str, Any] = {}
+            if "config" in attributes:
+                # What was given and not suggested yet when it died, and what was suggested.
+                given = {**last.system_attrs.get("fixed_params", {}), **last.params}
+                attributes["inside"] = last.user_attrs.get("inside", True)
+            self._study.enqueue_trial(given, user_attrs={**attributes, "retry_of": logical.origin})
 
-    def _queue_variants(self, total: int) -> None:
-        trials = logical_trials(self._attempts())
+    def _queue_variant(self, total: int) -> None:
+        """Queue the next missing variant, unless something waits.
+
+        One at a time: Optuna takes the lowest number first, and a variant queued early would
+        overtake the retry of the one before it.
+        """
+        attempts = self._attempts()
+        trials = logical_trials(attempts)
+        if len(trials) >= total or any(a.state == "waiting" for a in attempts):
+            return
         present = {t.counting.variant for t in trials}
-        room = total - len(trials)
         for name, params in self._definition.variants.items():
-            if name in present or room <= 0:
+            if name in present:
                 continue
             inside = self._definition.space.contains(params, self._definition.fixed)
             self._study.enqueue_trial(
                 encode(self._definition.space, params) if inside else {},
                 user_attrs={"variant": name, "config": params, "inside": inside},
             )
-            room -= 1
+            return
 
     def _grid_is_exhausted(self) -> bool:
         if self._definition.sampler != "grid":
@@ -311,23 +317,22 @@ class SweepStudy:
         attempts = self._attempts()
         if any(a.state == "waiting" and not a.surplus for a in attempts):
             return False
-        return _grid_position(attempts) >= len(self._grid)
+        return grid_position(attempts) >= len(self._grid)
 
     def _ticket(self, trial: optuna.Trial, attempt: Attempt, attempts: list[Attempt]) -> Ticket:
         given = trial.user_attrs
         definition = self._definition
         origin = trial.number if attempt.retry_of is None else attempt.retry_of
         place = given.get("rank", rank(origin, attempts))
-        position = _grid_position([a for a in attempts if a.number < origin])
+        position = grid_position([a for a in attempts if a.number < origin])
         config = given.get("config")
         if config is None or given.get("inside"):
             # Also for given configurations inside the space, so that the sampler learns from them.
+            points, at = self._grid, place
+            if definition.sampler == "grid":
+                points, at = (points, position) if config is None else ((config,), 0)
             self._study.sampler = build_sampler(
-                definition.sampler,
-                definition.space,
-                self._grid,
-                definition.seed,
-                position if definition.sampler == "grid" and config is None else place,
+                definition.sampler, definition.space, points, definition.seed, at
             )
             drawn = resolve(definition.space, definition.fixed, drawing(suggesting(trial)))
             config = drawn if config is None else config
@@ -341,9 +346,20 @@ class SweepStudy:
 
 
 def open_study(
-    workspace: Workspace, name: str, definition: SweepDefinition, identity: dict[str, Any]
+    workspace: Workspace,
+    name: str,
+    definition: SweepDefinition,
+    identity: dict[str, Any],
+    base: dict[str, Any] | None = None,
 ) -> SweepStudy:
     """Open the study called `name`, or create it.
+
+    Args:
+        workspace: the working directory.
+        name: of the study.
+        definition: what it searches.
+        identity: what makes it this study and no other (`definition.identity`).
+        base: the sweep file without the options of the command line, to notice when it changes.
 
     Raises:
         StudyError: it exists with another identity; the message names the keys that differ.
@@ -366,10 +382,6 @@ def open_study(
             study.set_user_attr("uid", known.get("uid") or uuid4().hex[:12])
             study.set_user_attr("dataset", definition.dataset)
             study.set_user_attr("definition", definition.to_json())
+            study.set_user_attr("base", base)
             study.set_user_attr("identity", identity)  # last: its presence says all is there
     return SweepStudy(workspace, study, definition, owners.Owner(workspace.owners))
-
-
-def _grid_position(attempts: Sequence[Attempt]) -> int:
-    """How many points of the grid `attempts` have taken."""
-    return sum(a.retry_of is None and not a.surplus and a.variant is None for a in attempts)

@@ -125,6 +125,7 @@ def configure(threads: int) -> None:
         if _configured_threads != threads:
             raise RuntimeError(f"this worker runs {_configured_threads} threads, not {threads}")
         return
+    import keras  # noqa: F401
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)

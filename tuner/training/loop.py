@@ -25,6 +25,13 @@ def train(spec: TrialSpec, link: Link) -> TrialResult:
     return run_epochs(spec, link, FitEngine)
 
 
+def warm(threads: int) -> None:
+    """Import what the first trial would otherwise wait for."""
+    from tuner.training.keras_engine import configure
+
+    configure(threads)
+
+
 def run_epochs(
     spec: TrialSpec, link: Link, make_engine: Callable[[TrialSpec], EpochEngine]
 ) -> TrialResult:
