@@ -54,6 +54,8 @@ _ENVIRONMENT = {
 _SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 _LOUD = ("mlflow", "alembic", "sqlalchemy.engine", "urllib3.connectionpool")
 _LONGEST_CAUSE = 300
+# Opens the experiment among trained models in MLflow 3's pages, not among language models.
+_KIND = ("mlflow.experimentKind", "custom_model_development")
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,9 @@ class MlflowRecorder:
         if found is None:
             maker = self._own_store() if self._own else self._client
             try:
-                return str(maker.create_experiment(name))
+                made = str(maker.create_experiment(name))
+                self._client.set_experiment_tag(made, *_KIND)
+                return made
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
