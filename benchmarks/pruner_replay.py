@@ -22,6 +22,7 @@ from pathlib import Path
 
 from tuner.commands.report import find_studies, outcome_of, read_targets
 from tuner.epochs import choose
+from tuner.errors import TunerError
 from tuner.search.pruning import Peer, overfit_reason
 from tuner.targets import Target
 from tuner.trial import TrialRecord
@@ -74,14 +75,20 @@ def replay(records: Sequence[TrialRecord], targets: Sequence[Target], total: int
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--folder", type=Path, default=Path.cwd())
     parser.add_argument("--study", default="replay")
     parser.add_argument("--target", action="append", default=[])
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--quick", action="store_true", help="ten rounds")
     given = parser.parse_args()
-    (summary,) = find_studies(Workspace(given.folder), [given.study])
+    try:
+        (summary,) = find_studies(Workspace(given.folder), [given.study])
+    except TunerError:
+        print(f"skipped: {given.folder} holds no study {given.study}; `--help` says how to make it")
+        return
     targets = read_targets(given.target) or outcome_of(summary).targets
     records = [r for r in summary.records if r.state == "complete"]
     total = int(summary.definition["epochs"])

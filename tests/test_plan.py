@@ -1,0 +1,94 @@
+"""Which definition a name stands for: the file, or what a study was made by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tuner.commands.plan import Plan, make_plan
+from tuner.definition import Overrides
+from tuner.errors import StudyError, UsageError
+from tuner.search.study import open_study
+from tuner.workspace import Workspace
+
+TEXT = """
+dataset: digits
+epochs: 5
+trials: 7
+targets: [val_accuracy >= 0.9]
+space:
+  units: {values: [16, 32]}
+"""
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    made = Workspace(tmp_path).create()
+    (tmp_path / "sweeps").mkdir()
+    (tmp_path / "sweeps" / "own.yaml").write_text(TEXT)
+    return made
+
+
+def plan(workspace: Workspace, name: str = "own", study: str | None = None, **changes: int) -> Plan:
+    return make_plan(workspace, name, Overrides(**changes), None, study)  # type: ignore[arg-type]
+
+
+def keep(workspace: Workspace, made: Plan, requested: int = 7) -> None:
+    """Open the study of a plan, as a sweep does."""
+    study = open_study(workspace, made.study, made.definition, made.identity, made.base)
+    study.set_requested(requested)
+    study.close()
+
+
+def test_a_study_goes_on_with_the_options_it_was_made_by(workspace: Workspace) -> None:
+    keep(workspace, plan(workspace, epochs=3, trials=4))
+    again = plan(workspace)
+    assert again.definition.epochs == 3
+    assert again.definition.trials == 7  # the total is the file's again: trials may change
+    keep(workspace, again)
+    assert plan(workspace, trials=9).definition.trials == 9
+
+
+def test_another_option_is_named_alone(workspace: Workspace) -> None:
+    keep(workspace, plan(workspace, epochs=3))
+    with pytest.raises(StudyError) as caught:
+        keep(workspace, plan(workspace, seed=1))
+    assert "seed: 0 → 1" in str(caught.value)
+    assert "epochs" not in str(caught.value)
+
+
+def test_an_edited_file_is_not_ignored(workspace: Workspace) -> None:
+    keep(workspace, plan(workspace))
+    file = workspace.root / "sweeps" / "own.yaml"
+    file.write_text(TEXT.replace("[16, 32]", "[16, 64]"))
+    with pytest.raises(StudyError, match=r"space.units: \[16, 32\] → \[16, 64\]"):
+        keep(workspace, plan(workspace))
+    keep(workspace, plan(workspace, study="own-2"))
+
+
+def test_what_may_change_in_a_file_does(workspace: Workspace) -> None:
+    keep(workspace, plan(workspace))
+    file = workspace.root / "sweeps" / "own.yaml"
+    file.write_text(TEXT.replace("trials: 7", "trials: 9") + "variants: {small: {units: 16}}\n")
+    changed = plan(workspace)
+    keep(workspace, changed)
+    assert changed.definition.trials == 9
+    assert list(changed.definition.variants) == ["small"]
+
+
+def test_a_study_outlives_its_file(workspace: Workspace) -> None:
+    keep(workspace, plan(workspace, study="mine", epochs=3), requested=11)
+    (workspace.root / "sweeps" / "own.yaml").unlink()
+    again = plan(workspace, "mine")
+    assert (again.study, again.definition.epochs, again.definition.trials) == ("mine", 3, 11)
+    keep(workspace, again)
+    with pytest.raises(UsageError, match="no sweep is called"):
+        plan(workspace, "own")
+
+
+def test_a_name_of_its_own_is_another_study(workspace: Workspace) -> None:
+    keep(workspace, plan(workspace, epochs=3))
+    other = plan(workspace, study="other")
+    assert (other.study, other.definition.epochs) == ("other", 5)
+    keep(workspace, other)
