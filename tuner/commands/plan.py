@@ -7,12 +7,14 @@ names at once.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner import definition as definitions
 from tuner.data.prepared import Prepared, prepare
+from tuner.data.registry import comes_from_keras
 from tuner.data.registry import load as load_dataset
 from tuner.definition import Overrides, SweepDefinition
 from tuner.errors import DataError, UsageError
@@ -47,6 +49,7 @@ def make_plan(
     overrides: Overrides,
     data_dir: Path | None,
     study: str | None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Plan:
     """Read the definition, load and prepare its data.
 
@@ -59,6 +62,7 @@ def make_plan(
         overrides: what the command line changes.
         data_dir: the user's own data sets, or None.
         study: a name for the study, or None for the definition's own.
+        say: called with a line about what takes a while.
     """
     path = _file(workspace, name)
     known = _stored(workspace, study or (name if path is None else path.stem))
@@ -72,6 +76,8 @@ def make_plan(
         definition = _again(known, total, overrides)
     else:
         definition = definitions.load(path, overrides)
+    if comes_from_keras(definition.dataset, data_dir):
+        say(f"Fetching {definition.dataset} through Keras, which downloads it the first time …")
     try:
         dataset = load_dataset(definition.dataset, data_dir)
     except DataError as error:

@@ -59,7 +59,7 @@ class _Tally:
         self.done = done
         self.meets = meets
         self.best: float | None = None
-        self._workers = workers
+        self.workers = workers
         self._first_done = done
         self._begun = time.monotonic()
 
@@ -130,7 +130,7 @@ class Display(Silent):
     def __init__(self, console: Console, tally: _Tally) -> None:
         super().__init__(console)
         self._tally = tally
-        self._slots: dict[int, str] = {}
+        self._slots = dict.fromkeys(range(tally.workers), "importing TensorFlow")
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),

@@ -106,8 +106,16 @@ def run_sweep(request: SweepRequest) -> int:
     if request.study is not None and len(request.names) > 1:
         raise UsageError("--name names one study; give one sweep with it.")
     workspace = Workspace(request.folder).create()
+    console = Console(stderr=True)
     plans = [
-        make_plan(workspace, name, request.overrides, request.data_dir, request.study)
+        make_plan(
+            workspace,
+            name,
+            request.overrides,
+            request.data_dir,
+            request.study,
+            lambda text: console.print(text, markup=False, highlight=False),
+        )
         for name in request.names
     ]
     if request.dry_run:
@@ -115,7 +123,6 @@ def run_sweep(request: SweepRequest) -> int:
 
         print_preview(plans, request.format)
         return 0
-    console = Console(stderr=True)
     deadline = None if request.timeout is None else time.monotonic() + request.timeout
     interruption = Interruption()
     outcomes: list[Outcome] = []

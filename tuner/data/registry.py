@@ -51,6 +51,12 @@ def describe() -> list[tuple[str, str, str]]:
     return [(name, entry.description, entry.source) for name, entry in ENTRIES.items()]
 
 
+def comes_from_keras(name: str, data_dir: Path | None) -> bool:
+    """Whether `load` would ask Keras, which may download: no file of that name in `data_dir`."""
+    known = keras_sets.SETS.get(name)
+    return known is not None and not (data_dir is not None and (data_dir / known.file).is_file())
+
+
 def load(name: str, data_dir: Path | None) -> Dataset:
     """The data set called `name`, validated.
 
