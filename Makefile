@@ -4,7 +4,8 @@
 PYTHON ?= python3
 SWEEP := digits
 TRIALS := 20
-PYTEST :=
+# Two files at a time; tests of one file stay in one process and share what they set up.
+PYTEST := -n 2 --dist loadfile
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -45,9 +46,9 @@ clean: ## remove .venv, caches and builds; studies and runs stay
 
 # The stamps: nothing is installed again until one of these two files changes.
 $(VENV)/.installed: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null || { \
 	  found=$$($(PYTHON) --version 2>&1) || found="not there"; \
-	  echo "tuner needs Python 3.11 or newer, and $(PYTHON) is $$found."; \
+	  echo "tuner needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is $$found."; \
 	  echo "Name another one: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; } >&2
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -c 'import pip' 2>/dev/null || $(PYTHON) -m venv $(VENV)

@@ -8,7 +8,8 @@ import pytest
 
 from tuner.commands.plan import Plan, make_plan
 from tuner.definition import Overrides
-from tuner.errors import StudyError, UsageError
+from tuner.errors import DataError, StudyError, UsageError
+from tuner.search.records import summaries
 from tuner.search.study import open_study
 from tuner.workspace import Workspace
 
@@ -92,3 +93,49 @@ def test_a_name_of_its_own_is_another_study(workspace: Workspace) -> None:
     other = plan(workspace, study="other")
     assert (other.study, other.definition.epochs) == ("other", 5)
     keep(workspace, other)
+
+
+def test_a_variant_added_later_does_not_undo_options(workspace: Workspace) -> None:
+    keep(workspace, plan(workspace, epochs=3))
+    file = workspace.root / "sweeps" / "own.yaml"
+    file.write_text(TEXT + "variants: {small: {units: 16}}\n")
+    changed = plan(workspace)
+    keep(workspace, changed)
+    assert changed.definition.epochs == 3
+    assert list(changed.definition.variants) == ["small"]
+
+
+def test_an_unusual_variant_name_survives_the_study(workspace: Workspace) -> None:
+    (workspace.root / "sweeps" / "own.yaml").write_text(TEXT + "variants: {🚀: {units: 16}}\n")
+    keep(workspace, plan(workspace, study="mine"))
+    assert list(plan(workspace, "mine").definition.variants) == ["🚀"]
+
+
+def test_a_mistyped_name_does_not_go_on_with_another_study(workspace: Workspace) -> None:
+    keep(workspace, plan(workspace, study="mine"))
+    for name in ("onw", "onw.yaml"):
+        with pytest.raises(UsageError):
+            plan(workspace, name, study="mine")
+
+
+def test_a_file_called_like_a_study_is_not_its_definition(workspace: Workspace) -> None:
+    keep(workspace, plan(workspace, study="mine", epochs=3))
+    (workspace.root / "mine").write_text("digits 1/20  trial 0 …\n")
+    assert plan(workspace, "mine").definition.epochs == 3
+
+
+def test_a_split_that_cannot_be_made_is_found_before_training(workspace: Workspace) -> None:
+    (workspace.root / "sweeps" / "own.yaml").write_text(TEXT + "validation: 0.0001\n")
+    with pytest.raises(DataError, match="sweep own"):
+        plan(workspace)
+
+
+def test_a_trial_whose_process_is_gone_waits(workspace: Workspace) -> None:
+    made = plan(workspace)
+    study = open_study(workspace, made.study, made.definition, made.identity, made.base)
+    assert study.next(7) is not None
+    (summary,) = summaries(workspace)
+    assert [record.state for record in summary.records] == ["running"]
+    study._owner.close()  # as its death would
+    (summary,) = summaries(workspace)
+    assert [record.state for record in summary.records] == ["waiting"]

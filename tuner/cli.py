@@ -6,6 +6,7 @@ The rule: nothing heavy is imported before a command runs, so that `--help` answ
 from __future__ import annotations
 
 import inspect
+import io
 import os
 import re
 import shlex
@@ -228,6 +229,9 @@ def status(names: tuple[str, ...], form: str) -> int:
 
 def main() -> None:
     """Run the command line; the process ends with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without ≥ shows ? instead
     sys.exit(run(sys.argv[1:]))
 
 
@@ -249,6 +253,16 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         # The reader of our output has gone, as in `tuner report fashion | head -1`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if debug:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        click.echo(
+            f"tuner: {place}{error.strerror or error}.\n"
+            "Is there room on the disk, and may you write in this directory and its .tuner folder?",
+            err=True,
+        )
         return 1
     except Exception as error:
         if debug:

@@ -6,6 +6,7 @@ mistakes, those of overrides included, because overrides are applied before anyt
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 from tuner.definition_checks import check
 from tuner.definition_overrides import Overrides, apply
 from tuner.definition_yaml import read
-from tuner.errors import DefinitionError, UsageError, nearest
+from tuner.errors import DefinitionError, StudyError, UsageError, nearest
 from tuner.parameters import show
 from tuner.space import Space
 from tuner.targets import Target
@@ -29,6 +30,8 @@ __all__ = [
     "identity",
     "load",
     "parse",
+    "refuse_another",
+    "restore",
 ]
 
 
@@ -207,6 +210,15 @@ def parse(text: str, source: str, name: str, overrides: Overrides | None = None)
     )
 
 
+def restore(
+    raw: Mapping[str, Any], study: str, overrides: Overrides | None = None
+) -> SweepDefinition:
+    """The definition that a study keeps as `to_json`, changed by `overrides`."""
+    # Not escaped: YAML reads the two halves of an escaped emoji as two characters.
+    text = json.dumps(raw, ensure_ascii=False)
+    return parse(text, f"study {study}", study, overrides)
+
+
 # --- comparing --------------------------------------------------------------------------------
 
 
@@ -248,6 +260,16 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         else:
             lines.append(f"{key}: {_words(key, before)} → {_words(key, after)}")
     return lines
+
+
+def refuse_another(study: str, known: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Raise StudyError, naming what differs, where a study's identity is not the wanted one."""
+    changed = differences(known, json.loads(json.dumps(wanted)))
+    if changed:
+        raise StudyError(
+            f"study {study} exists with another definition: {'; '.join(changed)}.\n"
+            f"Give the new one a name of its own: --name {study}-2"
+        )
 
 
 def _words(key: str, value: Any) -> str:

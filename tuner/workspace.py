@@ -14,7 +14,6 @@ Standard library only; nothing is created until `create` is called.
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,9 +50,9 @@ class Workspace:
         """The lock file called `name`."""
         return self.private / f"{name}.lock"
 
-    def weights(self, study: str) -> Path:
-        """Folder of the kept weights of a study."""
-        return self.private / "weights" / file_safe(study)
+    def weights(self, uid: str) -> Path:
+        """Folder of the kept weights of the study with this identity."""
+        return self.private / "weights" / uid
 
     def create(self) -> Workspace:
         """Make the folders; raises WorkspaceError where the directory cannot be written."""
@@ -70,11 +69,6 @@ class Workspace:
                 "run tuner in one that you can write to."
             ) from error
         return self
-
-
-def file_safe(name: str) -> str:
-    """`name` with every character that a file name should not have turned into `_`."""
-    return re.sub(r"[^\w.-]", "_", name) or "_"
 
 
 def write_aside(path: Path, content: bytes) -> None:

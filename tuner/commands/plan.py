@@ -16,6 +16,7 @@ from tuner import definition as definitions
 from tuner.data.prepared import Prepared, prepare
 from tuner.data.registry import comes_from_keras
 from tuner.data.registry import load as load_dataset
+from tuner.data.splits import split
 from tuner.definition import Overrides, SweepDefinition
 from tuner.errors import DataError, UsageError
 from tuner.workspace import Workspace
@@ -66,37 +67,56 @@ def make_plan(
     """
     path = _file(workspace, name)
     known = _stored(workspace, study or (name if path is None else path.stem))
-    if path is None and known is None:
+    if path is None and (known is None or known.name != name):
         definitions.find(name, workspace.root)  # raises, and says what there is
     unchanged = None if path is None else definitions.load(path)
     base = None if unchanged is None else _base(unchanged)
     if path is None or (known is not None and known.base == base):
         assert known is not None
-        total = known.requested if unchanged is None else unchanged.trials
-        definition = _again(known, total, overrides)
+        definition = _again(known, unchanged, overrides)
     else:
         definition = definitions.load(path, overrides)
-    if comes_from_keras(definition.dataset, data_dir):
-        say(f"Fetching {definition.dataset} through Keras, which downloads it the first time …")
-    try:
-        dataset = load_dataset(definition.dataset, data_dir)
-    except DataError as error:
-        raise DataError(f"sweep {definition.name}: {error}") from error
-    data = prepare(dataset, workspace.data)
+    data = _data(workspace, definition, data_dir, say)
+    identity = definitions.identity(definition, data.fingerprint)
+    if known is not None:
+        definitions.refuse_another(known.name, known.identity, identity)
     return Plan(
         study=study or definition.name,
         definition=definition,
         data=data,
-        identity=definitions.identity(definition, data.fingerprint),
+        identity=identity,
         base=base if known is None or base is not None else known.base,
     )
 
 
+def _data(
+    workspace: Workspace,
+    definition: SweepDefinition,
+    data_dir: Path | None,
+    say: Callable[[str], None],
+) -> Prepared:
+    """Load and prepare the data, and see that the split can be made."""
+    if comes_from_keras(definition.dataset, data_dir):
+        say(f"Fetching {definition.dataset} through Keras, which downloads it the first time …")
+    try:
+        dataset = load_dataset(definition.dataset, data_dir)
+        split(dataset.y_train, definition.split)
+        data = prepare(dataset, workspace.data)
+        if definition.split.kind == "test":
+            data.test()
+    except DataError as error:
+        raise DataError(f"sweep {definition.name}: {error}") from error
+    return data
+
+
 def _file(workspace: Workspace, name: str) -> Path | None:
     try:
-        return definitions.find(name, workspace.root)
+        path = definitions.find(name, workspace.root)
     except UsageError:
         return None
+    if path.suffix not in (".yaml", ".yml") and _stored(workspace, name) is not None:
+        return None  # some other file that happens to be called like the study
+    return path
 
 
 def _stored(workspace: Workspace, study: str) -> StudySummary | None:
@@ -108,12 +128,18 @@ def _stored(workspace: Workspace, study: str) -> StudySummary | None:
 
 
 def _base(definition: SweepDefinition) -> dict[str, Any]:
+    """What a sweep file says, without what may change while a study goes on."""
     raw: dict[str, Any] = json.loads(json.dumps(definition.to_json()))
-    del raw["trials"]
-    return raw
+    return {key: value for key, value in raw.items() if key not in ("trials", "variants")}
 
 
-def _again(known: StudySummary, total: int, overrides: Overrides) -> SweepDefinition:
-    """The study's own definition, with `total` trials unless `overrides` say otherwise."""
-    text = json.dumps({**known.definition, "trials": total})
-    return definitions.parse(text, f"study {known.name}", known.name, overrides)
+def _again(
+    known: StudySummary, unchanged: SweepDefinition | None, overrides: Overrides
+) -> SweepDefinition:
+    """The study's own definition, with the total and the variants that the file has now."""
+    raw = dict(known.definition)
+    raw["trials"] = known.requested or raw["trials"]
+    if unchanged is not None:
+        raw["trials"] = unchanged.trials
+        raw["variants"] = {**unchanged.variants, **raw["variants"]}
+    return definitions.restore(raw, known.name, overrides)

@@ -10,12 +10,21 @@ from rich.console import Console
 from rich.text import Text
 
 from tuner.commands.plan import Plan
+from tuner.errors import UsageError
 from tuner.report.wording import configuration
 from tuner.search.preview import Proposal, proposals
 
 
-def print_preview(plans: Sequence[Plan], form: str) -> None:
-    """Print the proposals that do not depend on results."""
+def print_preview(plans: Sequence[Plan], form: str, command: str) -> None:
+    """Print the proposals that do not depend on results.
+
+    Args:
+        plans: what would run.
+        form: `table` or `json`.
+        command: the command line, to suggest it again without `--dry-run`.
+    """
+    if form == "csv":
+        raise UsageError("--dry-run prints a table or json, not csv.")
     found = {plan.study: proposals(plan.definition) for plan in plans}
     if form == "json":
         click.echo(json.dumps({study: [p.__dict__ for p in ps] for study, ps in found.items()}))
@@ -23,6 +32,8 @@ def print_preview(plans: Sequence[Plan], form: str) -> None:
     console = Console(highlight=False)
     for plan in plans:
         _print_one(console, plan, found[plan.study])
+    words = " ".join(word for word in command.split() if word != "--dry-run")
+    console.print(Text(f"Nothing was trained. Next: {words}"), soft_wrap=True)
 
 
 def _print_one(console: Console, plan: Plan, listed: Sequence[Proposal]) -> None:
@@ -42,6 +53,7 @@ def _print_one(console: Console, plan: Plan, listed: Sequence[Proposal]) -> None
         name = f" ({proposal.variant})" if proposal.variant else ""
         console.print(Text(f"  trial {proposal.trial}{name}  {configuration(proposal.params)}"))
     rest = definition.trials - len(listed)
-    if rest > 0:
+    if rest > 0 and definition.sampler == "grid":
+        console.print(Text("  and the grid ends there"))
+    elif rest > 0:
         console.print(Text(f"  … {rest} more, proposed from the results of these"))
-    console.print(Text(f"Nothing was trained. Next: tuner sweep {plan.study}"))

@@ -132,7 +132,7 @@ class Display(Silent):
         self._tally = tally
         self._slots = dict.fromkeys(range(tally.workers), "importing TensorFlow")
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
             TextColumn("{task.completed}/{task.total} trials"),
             console=console,

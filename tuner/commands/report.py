@@ -52,11 +52,16 @@ def find_studies(workspace: Workspace, names: Sequence[str]) -> list[StudySummar
             continue
         if not known:
             raise StudyError(
-                f"there is no study in {workspace.root} yet.\nStart one with: tuner sweep {name}"
+                f"there is no study in {workspace.root} yet.\n"
+                f"Start one with: tuner sweep {_startable(workspace, name)}"
             )
         listed = ", ".join(known)
         raise StudyError(f"no study is called {name}{nearest(name, known)}.\nKnown: {listed}.")
     return [known[name] for name in names]
+
+
+def _startable(workspace: Workspace, name: str) -> str:
+    return name if name in definitions.available(workspace.root) else "digits"
 
 
 def outcome_of(summary: StudySummary, targets: tuple[Target, ...] = ()) -> Outcome:

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from tuner.commands.report import find_studies, outcome_of
 from tuner.report.selection import Outcome
+from tuner.report.wording import trials_text
 from tuner.search.records import StudySummary, summaries
 from tuner.workspace import Workspace
 
@@ -79,5 +80,6 @@ def _print_table(rows: Sequence[dict[str, object]], folder: Path) -> None:
     console.print(table)
     console.print()
     running = sum(int(str(row["running"])) for row in rows)
-    console.print(Text(f"{len(rows)} studies, {running} trials running now."))
+    studies = "1 study" if len(rows) == 1 else f"{len(rows)} studies"
+    console.print(Text(f"{studies}, {trials_text(running)} running now."))
     console.print(Text(f"Next: tuner report {rows[0]['study']}"))

@@ -89,6 +89,8 @@ class Interruption:
     def handle(self, number: int, frame: FrameType | None) -> None:
         code = TERMINATED if number == signal.SIGTERM else INTERRUPTED
         if self.exit_code is not None:
+            if os.isatty(2):
+                os.write(2, b"\x1b[?25h\n")  # the live display hid the cursor
             os._exit(code)
         self.exit_code = code
         if number == signal.SIGTERM:
@@ -118,10 +120,13 @@ def run_sweep(request: SweepRequest) -> int:
         )
         for name in request.names
     ]
+    names = [plan.study for plan in plans]
+    if len(set(names)) < len(names):
+        raise UsageError(f"two of these sweeps are one study: {', '.join(names)}.")
     if request.dry_run:
         from tuner.commands.preview import print_preview
 
-        print_preview(plans, request.format)
+        print_preview(plans, request.format, request.command)
         return 0
     deadline = None if request.timeout is None else time.monotonic() + request.timeout
     interruption = Interruption()
@@ -167,9 +172,11 @@ def _run_one(
             request, workspace, plan, study, total, observer, workers, deadline, controls
         )
         if reason == "exhausted":
+            total = len(study.records())
+            study.set_requested(total)
             observer.say(
                 f"The grid has {study.grid_size} configurations and all are done: "
-                f"{plan.study} ends before {total} trials."
+                f"{plan.study} ends with {total} trials."
             )
         return _outcome(plan, study, total), reason
     finally:
@@ -232,7 +239,7 @@ def _train(
 def make_spec(workspace: Workspace, plan: Plan, study: SweepStudy, ticket: Ticket) -> TrialSpec:
     """What a worker needs to train `ticket`."""
     definition = plan.definition
-    weights = workspace.weights(plan.study) / f"trial-{ticket.origin}.npz"
+    weights = workspace.weights(study.uid) / f"trial-{ticket.origin}.npz"
     return TrialSpec(
         attempt=ticket.attempt,
         study=study.name,

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.connection
+import signal
+import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from typing import cast
 
 from tuner.errors import TrainingError
 from tuner.executors.base import Event, TrialLost
@@ -84,11 +87,10 @@ class ProcessExecutor:
         by_connection = {worker.connection: worker for worker in self._workers}
         events: list[Event] = []
         for connection in multiprocessing.connection.wait(list(by_connection), timeout):
-            assert isinstance(connection, Connection)
-            worker = by_connection[connection]
+            worker = by_connection[cast(Connection, connection)]
             try:
-                while connection.poll():
-                    event = event_of(decode(connection.recv_bytes()), worker.line)
+                while worker.connection.poll():
+                    event = event_of(decode(worker.connection.recv_bytes()), worker.line)
                     if worker.line.ready:
                         self._failed_starts = 0
                     if event is not None:
@@ -140,7 +142,8 @@ class ProcessExecutor:
         ours, theirs = self._context.Pipe()
         options = WorkerOptions(trainer=self._trainer, threads=self._threads, logs=str(self._logs))
         process = self._context.Process(target=main, args=(theirs, options), daemon=True)
-        process.start()
+        with _without_interrupts():
+            process.start()
         theirs.close()
         worker = _Process(Line(lambda message: None), process, ours)
         worker.line.send = lambda message: self._send(worker, message)
@@ -175,3 +178,16 @@ class ProcessExecutor:
         attempt = worker.line.attempt
         self._replace(worker)
         return [] if attempt is None else [TrialLost(attempt, f"the worker ended by {how}")]
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Ignore Ctrl-C in a child from its first moment on; it inherits what holds at its start."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may change handlers
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from tuner.epochs import choose, windows
+from tuner.epochs import choose
 from tuner.errors import TrackingError
+from tuner.report.selection import judge
 from tuner.search.study import SweepStudy
 from tuner.targets import Target
 from tuner.tracking.base import CloseStatus, Recorder, SweepInfo, TrialView
@@ -21,14 +22,16 @@ RETRY_AFTER = 60.0
 
 def view(record: TrialRecord, targets: Sequence[Target], rule: EpochRule) -> TrialView:
     """What a recorder shows of a trial."""
-    chosen = choose(record.epochs, targets, rule)
-    judged = chosen is not None and record.state != "failed"
+    entry = judge(record, targets, rule)
+    chosen = entry.chosen or next(
+        (c.metrics for c in [choose(record.epochs, targets, rule)] if c is not None), None
+    )
     return TrialView(
         record=record,
-        chosen=chosen.metrics if chosen else None,
-        verdict=("meets" if chosen.meets else "misses") if judged and chosen else None,
-        windows=windows(record.epochs, targets),
-        violations=dict(chosen.violations) if chosen else {},
+        chosen=chosen,
+        verdict=entry.verdict,
+        windows=entry.windows,
+        violations=dict(entry.violations),
     )
 
 

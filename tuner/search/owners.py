@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from tuner.locks import try_lock
@@ -41,10 +42,13 @@ def is_gone(folder: Path, name: str) -> bool:
         descriptor = os.open(path, os.O_RDWR)
     except FileNotFoundError:
         return True
+    except PermissionError:
+        return False  # another user's process: not ours to judge
     try:
         if not try_lock(descriptor):
             return False
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # a reader may not be allowed to tidy up
+            path.unlink(missing_ok=True)
         return True
     finally:
         os.close(descriptor)

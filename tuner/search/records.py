@@ -14,6 +14,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from tuner.search import owners
 from tuner.search.ledger import Attempt, Logical, logical_trials
 from tuner.search.sampling import quiet
 from tuner.search.storage import open_storage
@@ -38,6 +39,7 @@ class StudySummary:
     name: str
     dataset: str
     definition: dict[str, Any]
+    identity: dict[str, Any]
     base: dict[str, Any] | None
     records: tuple[TrialRecord, ...]
     requested: int
@@ -60,8 +62,9 @@ def summaries(workspace: Workspace) -> list[StudySummary]:
                 name=name,
                 dataset=attributes["dataset"],
                 definition=attributes["definition"],
+                identity=attributes["identity"],
                 base=attributes.get("base"),
-                records=records_of(study, attributes["uid"]),
+                records=records_of(study, attributes["uid"], workspace),
                 requested=int(attributes.get("requested", 0)),
             )
         )
@@ -81,28 +84,42 @@ def attempt_of(trial: FrozenTrial) -> Attempt:
     )
 
 
-def records_of(study: optuna.Study, uid: str) -> tuple[TrialRecord, ...]:
-    """One record a logical trial of `study`, by origin."""
+def records_of(study: optuna.Study, uid: str, workspace: Workspace) -> tuple[TrialRecord, ...]:
+    """One record a logical trial of `study`, by origin.
+
+    A running trial whose process is gone waits: the next sweep repeats it.
+    """
     trials = study.get_trials(deepcopy=False)
     by_number = {trial.number: trial for trial in trials}
     runs = {k: v for k, v in study.user_attrs.items() if k.startswith(RUN_PREFIX)}
     return tuple(
-        _record(logical, by_number[logical.counting.number], uid, runs)
+        _record(logical, by_number[logical.counting.number], uid, runs, workspace)
         for logical in logical_trials([attempt_of(t) for t in trials])
     )
 
 
-def _record(logical: Logical, trial: FrozenTrial, uid: str, runs: Mapping[str, str]) -> TrialRecord:
+def _record(
+    logical: Logical,
+    trial: FrozenTrial,
+    uid: str,
+    runs: Mapping[str, str],
+    workspace: Workspace,
+) -> TrialRecord:
     known = trial.user_attrs
     started = known.get("started") or None
     if started is None and trial.datetime_start is not None:
         started = trial.datetime_start.timestamp()
-    weights = known.get("weights")
+    state = logical.state
+    owner = known.get("owner")
+    if state == "running" and owner is not None and owners.is_gone(workspace.owners, owner):
+        state = "waiting"
+    # The name alone is kept: a copied or moved study must not reach into another folder.
+    weights = workspace.weights(uid) / Path(known.get("weights") or "none").name
     return TrialRecord(
         number=trial.number,
         origin=logical.origin,
         attempt=f"{uid}:{trial.number}",
-        state=logical.state,
+        state=state,
         params=known.get("config", {}),
         reason=known.get("reason"),
         variant=known.get("variant"),
@@ -113,5 +130,5 @@ def _record(logical: Logical, trial: FrozenTrial, uid: str, runs: Mapping[str, s
         run_id=runs.get(f"{RUN_PREFIX}{trial.number}"),
         spec=known.get("spec", {}),
         device=known.get("device", ""),
-        weights=weights if weights and Path(weights).exists() else None,
+        weights=str(weights) if known.get("weights") and weights.exists() else None,
     )

@@ -212,6 +212,6 @@ class Scheduler:
 
     def _hand_back(self, reason: str) -> None:
         for attempt in list(self._running):
-            self.executor.cancel(attempt)
             self.study.hand_back(attempt, reason)
         self._running.clear()
+        self.executor.close()  # busy workers are ended at once

@@ -7,10 +7,10 @@ of the journal's directory, so that no process sees a trial without an owner tha
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -18,8 +18,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from tuner.definition import SweepDefinition, differences
-from tuner.errors import StudyError
+from tuner.definition import SweepDefinition, refuse_another
 from tuner.locks import locked
 from tuner.search import owners
 from tuner.search.ledger import Attempt, grid_position, is_surplus, logical_trials, rank, wants_more
@@ -183,7 +182,7 @@ class SweepStudy:
             "started": result.started,
             "ended": result.ended,
             "device": result.device,
-            "weights": result.weights,
+            "weights": result.weights and Path(result.weights).name,
         }
         try:
             for key, value in attributes.items():
@@ -219,7 +218,7 @@ class SweepStudy:
 
     def records(self) -> tuple[TrialRecord, ...]:
         """One record a logical trial, by origin."""
-        return records_of(self._study, self.uid)
+        return records_of(self._study, self.uid, self._workspace)
 
     def peers(self) -> list[Peer]:
         """Validation curves of finished trials; asked for at every epoch, so read directly."""
@@ -372,12 +371,9 @@ def open_study(
         )
         known = study.user_attrs
         if "identity" in known:
-            changed = differences(known["identity"], json.loads(json.dumps(identity)))
-            if changed:
-                raise StudyError(
-                    f"study {name} exists with another definition: {'; '.join(changed)}.\n"
-                    f"Give the new one a name of its own: --name {name}-2"
-                )
+            refuse_another(name, known["identity"], identity)
+            if known["definition"] != definition.to_json():
+                study.set_user_attr("definition", definition.to_json())
         else:
             study.set_user_attr("uid", known.get("uid") or uuid4().hex[:12])
             study.set_user_attr("dataset", definition.dataset)

@@ -48,7 +48,8 @@ def run_epochs(
 
     def ended(status: ResultStatus, message: str = "") -> TrialResult:
         weights = None
-        if engine is not None and status == "complete" and spec.keep_weights and kept is not None:
+        ended_well = status in ("complete", "stopped") and kept is not None
+        if engine is not None and ended_well and spec.keep_weights:
             engine.save_snapshot(Path(spec.keep_weights))
             weights = spec.keep_weights
         return TrialResult(
