@@ -308,7 +308,7 @@ space:
     for name in ("one", "two"):
         (tmp_path / "sweeps" / f"{name}.yaml").write_text(text)
     out, err = tuner(tmp_path, "sweep", "one", "two")
-    assert "one ends before 9 trials" in err
+    assert "one ends with 2 trials" in err
     assert out.count("Next: ") == 2
     for name in ("one", "two"):
         assert report(tmp_path, name)["trials"]["complete"] == 2
