@@ -87,13 +87,13 @@ class Interruption:
     exit_code: int | None = None
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        code = TERMINATED if number == signal.SIGTERM else INTERRUPTED
+        code = INTERRUPTED if number == signal.SIGINT else TERMINATED
         if self.exit_code is not None:
             if os.isatty(2):
                 os.write(2, b"\x1b[?25h\n")  # the live display hid the cursor
             os._exit(code)
         self.exit_code = code
-        if number == signal.SIGTERM:
+        if number != signal.SIGINT:
             self.controls.hand_back = True
             text = "Handing running trials back …\n"
         else:
@@ -342,9 +342,17 @@ def _workers(request: SweepRequest, left: int) -> int:
 
 @contextmanager
 def _signals(interruption: Interruption) -> Iterator[None]:
-    """Route SIGINT and SIGTERM to `interruption` for the block."""
+    """Route SIGINT, SIGTERM and SIGHUP to `interruption` for the block.
+
+    What is ignored already, as by `nohup`, stays ignored.
+    """
     numbers = [signal.SIGINT, signal.SIGTERM]
-    before = {number: signal.signal(number, interruption.handle) for number in numbers}
+    if sys.platform != "win32":
+        numbers.append(signal.SIGHUP)  # the terminal is gone: as good a reason to hand back
+    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: known for number, known in before.items() if known != signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, interruption.handle)
     try:
         yield
     finally:
