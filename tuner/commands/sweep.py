@@ -344,15 +344,12 @@ def _workers(request: SweepRequest, left: int) -> int:
 def _signals(interruption: Interruption) -> Iterator[None]:
     """Route SIGINT, SIGTERM and SIGHUP to `interruption` for the block.
 
-    What is ignored already, as by `nohup`, stays ignored.
+    A SIGHUP that is ignored already, as by `nohup`, stays ignored.
     """
     numbers = [signal.SIGINT, signal.SIGTERM]
-    if sys.platform != "win32":
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         numbers.append(signal.SIGHUP)  # the terminal is gone: as good a reason to hand back
-    before = {number: signal.getsignal(number) for number in numbers}
-    before = {number: known for number, known in before.items() if known != signal.SIG_IGN}
-    for number in before:
-        signal.signal(number, interruption.handle)
+    before = {number: signal.signal(number, interruption.handle) for number in numbers}
     try:
         yield
     finally:
