@@ -66,10 +66,7 @@ def _startable(workspace: Workspace, name: str) -> str:
 
 def outcome_of(summary: StudySummary, targets: tuple[Target, ...] = ()) -> Outcome:
     """The outcome of a stored study, by its own targets unless others are given."""
-    import json
-
-    text = json.dumps(summary.definition)
-    definition = definitions.parse(text, f"study {summary.name}", summary.name)
+    definition = definitions.restore(summary.definition, summary.name)
     return select(
         summary.name,
         summary.dataset,

@@ -21,14 +21,12 @@ RETRY_AFTER = 60.0
 
 
 def view(record: TrialRecord, targets: Sequence[Target], rule: EpochRule) -> TrialView:
-    """What a recorder shows of a trial."""
+    """What a recorder shows of a trial; the figures of a failed one too, but no verdict on it."""
     entry = judge(record, targets, rule)
-    chosen = entry.chosen or next(
-        (c.metrics for c in [choose(record.epochs, targets, rule)] if c is not None), None
-    )
+    choice = choose(record.epochs, targets, rule)
     return TrialView(
         record=record,
-        chosen=chosen,
+        chosen=None if choice is None else choice.metrics,
         verdict=entry.verdict,
         windows=entry.windows,
         violations=dict(entry.violations),
