@@ -54,6 +54,13 @@ class ImageSet:
 
 
 SETS: dict[str, ImageSet] = {
+    "mnist": ImageSet(
+        file="mnist.npz",
+        module="mnist",
+        shape=(28, 28),
+        class_names=tuple(str(digit) for digit in range(10)),
+        description="MNIST: 70,000 handwritten digits, 28×28 grey pixels, 10 classes",
+    ),
     "fashion": ImageSet(
         file="fashion_mnist.npz",
         module="fashion_mnist",
