@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tuner.cli import Seconds, cli, run
+from tuner.cli import cli, run
+from tuner.cli.options import Seconds
 
 GOOD = """
 dataset: digits
