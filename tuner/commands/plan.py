@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner import definition as definitions
-from tuner.data.prepared import Prepared, prepare
-from tuner.data.registry import comes_from_keras
-from tuner.data.registry import load as load_dataset
+from tuner.data.obtain import obtain
+from tuner.data.prepared import Prepared
 from tuner.data.splits import split
 from tuner.definition import Overrides, SweepDefinition
 from tuner.errors import DataError, UsageError
@@ -96,12 +95,9 @@ def _data(
     say: Callable[[str], None],
 ) -> Prepared:
     """Load and prepare the data, and see that the split can be made."""
-    if comes_from_keras(definition.dataset, data_dir):
-        say(f"Fetching {definition.dataset} through Keras, which downloads it the first time …")
     try:
-        dataset = load_dataset(definition.dataset, data_dir)
-        split(dataset.y_train, definition.split)
-        data = prepare(dataset, workspace.data)
+        data = obtain(definition.dataset, data_dir, workspace.data, say)
+        split(data.y_train, definition.split)
         if definition.split.kind == "test":
             data.test()
     except DataError as error:
