@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tuner.data import keras_sets, registry
+from tuner.data import keras_fetch, registry
 from tuner.data.dataset import Dataset, fingerprint, validate
 from tuner.data.prepared import Prepared, prepare
 from tuner.errors import DataError, WorkspaceError
@@ -497,11 +497,11 @@ def test_a_line_that_says_nothing_is_given_up(
     with socket.create_server(("127.0.0.1", 0)) as mute:
         use_proxy(monkeypatch, mute.getsockname()[1])
         with pytest.raises(DataError, match="no progress for 8 seconds"):
-            keras_sets.fetch("fashion", quiet=8.0)
+            keras_fetch.fetch("fashion", Path, quiet=8.0)
 
 
 def hold_lock(file: Path, held: Any, release: Any) -> None:
-    with keras_sets.exclusive(file):
+    with keras_fetch.exclusive(file):
         held.set()
         release.wait(60)
 
@@ -514,7 +514,7 @@ def test_the_download_lock_waits_for_another_process(tmp_path: Path) -> None:
     assert held.wait(60)
 
     def enter() -> None:
-        with keras_sets.exclusive(tmp_path / "lock"):
+        with keras_fetch.exclusive(tmp_path / "lock"):
             entered.set()
 
     waiting = threading.Thread(target=enter)
@@ -535,6 +535,6 @@ def test_the_download_lock_ends_with_its_process(tmp_path: Path) -> None:
     other.kill()
     other.join()
     entered = []
-    with keras_sets.exclusive(tmp_path / "lock"):
+    with keras_fetch.exclusive(tmp_path / "lock"):
         entered.append(True)
     assert entered

@@ -48,7 +48,7 @@ HOMES = {
     "optuna": ("tuner.search",),
     "mlflow": ("tuner.tracking.mlflow",),
     "tensorflow": ("tuner.training",),
-    "keras": ("tuner.training", "tuner.models", "tuner.data.keras_sets"),
+    "keras": ("tuner.training", "tuner.models", "tuner.data.keras_fetch"),
     "keras_tuner": ("tuner.models",),
     "sklearn": ("tuner.data",),
     "pandas": ("tuner.report", "tuner.commands", "tuner.data"),

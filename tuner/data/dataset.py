@@ -1,7 +1,7 @@
 """A data set in memory, the check that it is sound, and the fingerprint of its content.
 
 Arrays keep the dtype they came in; `scale` says by what the model divides. The fingerprint covers
-the arrays only: one content from two sources is one data set, and one row moved is another.
+the content only: one content from two sources is one data set, and one row moved is another.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Dataset:
         scale: features are divided by it inside the model.
         description: one line for a person.
         source: where the arrays came from, for a person.
+        vocabulary: of texts, the word of each column; None for everything else.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Dataset:
     scale: float
     description: str
     source: str
+    vocabulary: tuple[str, ...] | None = None
 
     def arrays(self) -> dict[str, Array]:
         """The arrays that there are, by name, training first."""
@@ -64,8 +66,13 @@ class Dataset:
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """16 hexadecimal digits of a SHA-256 over names, dtypes, shapes and bytes of all arrays."""
+    """16 hexadecimal digits of a SHA-256 over names, dtypes, shapes and bytes of all arrays.
+
+    A vocabulary counts as well: it says what the columns are.
+    """
     digest = hashlib.sha256()
+    if dataset.vocabulary is not None:
+        digest.update(json.dumps(dataset.vocabulary).encode() + b"\n")
     for name, array in dataset.arrays().items():
         # The line before the bytes says how many follow, so no two contents run together.
         digest.update(json.dumps([name, array.dtype.str, list(array.shape)]).encode() + b"\n")
@@ -82,6 +89,10 @@ def validate(dataset: Dataset) -> None:
 def _problems(dataset: Dataset) -> Iterator[str]:
     if not (math.isfinite(dataset.scale) and dataset.scale > 0):
         yield f"its scale is {dataset.scale}, but features can only be divided by a positive number"
+    if (dataset.kind == "text") != (dataset.vocabulary is not None):
+        yield "texts need a vocabulary, and nothing else has one"
+    elif dataset.vocabulary is not None and dataset.x_train.shape[1:] != (len(dataset.vocabulary),):
+        yield f"its vocabulary has {len(dataset.vocabulary)} words for {dataset.x_train.shape[1:]}"
     if (dataset.x_test is None) != (dataset.y_test is None):
         have, lack = ("y_test", "x_test") if dataset.x_test is None else ("x_test", "y_test")
         yield f"it has {have} but no {lack}"

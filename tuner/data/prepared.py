@@ -22,6 +22,7 @@ from tuner.errors import DataError, WorkspaceError
 from tuner.workspace import write_aside
 
 METADATA = "dataset.json"
+VOCABULARY = "vocabulary.json"
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,19 @@ class Prepared:
         return self._map("x_test"), self._map("y_test")
 
     @property
+    def vocabulary(self) -> tuple[str, ...] | None:
+        """Of texts, the word of each column; None for everything else. Read from disk."""
+        if self.kind != "text":
+            return None
+        try:
+            words = json.loads((self.path / VOCABULARY).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise _damaged(self.path, f"{VOCABULARY} cannot be read ({error!r})") from error
+        if not isinstance(words, list) or len(words) != self.input_shape[0]:
+            raise _damaged(self.path, f"{VOCABULARY} is not the list of words")
+        return tuple(map(str, words))
+
+    @property
     def n_classes(self) -> int:
         return len(self.class_names)
 
@@ -172,7 +186,7 @@ def _metadata(dataset: Dataset, mark: str) -> bytes:
 
 def _complete(target: Path, mark: str) -> bool:
     try:
-        Prepared.open(target, mark)
+        _ = Prepared.open(target, mark).vocabulary
     except DataError:
         return False
     return True
@@ -184,6 +198,9 @@ def _write(dataset: Dataset, metadata: bytes, target: Path) -> None:
     try:
         for name, array in dataset.arrays().items():
             np.save(aside / f"{name}.npy", np.ascontiguousarray(array), allow_pickle=False)
+        if dataset.vocabulary is not None:
+            words = json.dumps(dataset.vocabulary, ensure_ascii=False)
+            (aside / VOCABULARY).write_text(words, encoding="utf-8")
         (aside / METADATA).write_bytes(metadata)
         _move(aside, target)
     finally:

@@ -10,18 +10,26 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tuner.data import builtin, keras_sets
+from tuner.data import builtin, keras_sets, reviews
 from tuner.data.dataset import Dataset, validate
 from tuner.errors import DataError, nearest
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A named data set: what it is, where it comes from, and how to load it."""
+    """A named data set: what it is, where it comes from, and how to load it.
+
+    Attributes:
+        description: one line for a person.
+        source: where it comes from, for a person.
+        load: from a data directory, or None.
+        file: its name in a data directory; None where it comes with a package.
+    """
 
     description: str
     source: str
     load: Callable[[Path | None], Dataset]
+    file: str | None = None
 
 
 ENTRIES: dict[str, Entry] = {
@@ -35,9 +43,16 @@ ENTRIES: dict[str, Entry] = {
             description=known.description,
             source=f"{known.file} in the data directory, or keras.datasets",
             load=partial(keras_sets.load, name),
+            file=known.file,
         )
         for name, known in keras_sets.SETS.items()
     },
+    "imdb": Entry(
+        description=reviews.DESCRIPTION,
+        source=f"{reviews.FILE} in the data directory, or keras.datasets",
+        load=reviews.load,
+        file=reviews.FILE,
+    ),
 }
 
 
@@ -51,10 +66,19 @@ def describe() -> list[tuple[str, str, str]]:
     return [(name, entry.description, entry.source) for name, entry in ENTRIES.items()]
 
 
+def local_file(name: str, data_dir: Path | None) -> Path | None:
+    """The file of that data set in `data_dir`, or None where there is none."""
+    entry = ENTRIES.get(name)
+    if entry is None or entry.file is None or data_dir is None:
+        return None
+    path = data_dir / entry.file
+    return path if path.is_file() else None
+
+
 def comes_from_keras(name: str, data_dir: Path | None) -> bool:
     """Whether `load` would ask Keras, which may download: no file of that name in `data_dir`."""
-    known = keras_sets.SETS.get(name)
-    return known is not None and not (data_dir is not None and (data_dir / known.file).is_file())
+    entry = ENTRIES.get(name)
+    return entry is not None and entry.file is not None and local_file(name, data_dir) is None
 
 
 def load(name: str, data_dir: Path | None) -> Dataset:

@@ -30,7 +30,8 @@ def build_model(
     Args:
         params: a complete configuration (see `parameters`).
         input_shape: shape of one example, in the data set's own units.
-        classes: number of classes; the output is a softmax over them.
+        classes: number of classes. For two the output is one sigmoid unit, the probability of the
+            second (n, 1); for more a softmax over them (n, classes).
         scale: features are divided by this number inside the model.
     """
     import keras
@@ -53,8 +54,26 @@ def build_model(
             x = layers.BatchNormalization(name=f"norm_{number}")(x)
         if rate > 0:
             x = layers.Dropout(rate, name=f"dropout_{number}")(x)
-    outputs = layers.Dense(classes, activation="softmax", name="probabilities")(x)
+    if classes == 2:
+        outputs = layers.Dense(1, activation="sigmoid", name="probability")(x)
+    else:
+        outputs = layers.Dense(classes, activation="softmax", name="probabilities")(x)
     return keras.Model(inputs, outputs, name="mlp")
+
+
+def build_loss(classes: int, reduction: str = "sum_over_batch_size") -> tuple[Any, Any]:
+    """The data loss that fits the output of `build_model`, and the metric `accuracy`.
+
+    Binary cross-entropy for two classes, sparse categorical cross-entropy for more. Labels are
+    integers in both cases.
+    """
+    import keras
+
+    if classes == 2:
+        loss: Any = keras.losses.BinaryCrossentropy(reduction=reduction)
+        return loss, keras.metrics.BinaryAccuracy(name="accuracy")
+    loss = keras.losses.SparseCategoricalCrossentropy(reduction=reduction)
+    return loss, keras.metrics.SparseCategoricalAccuracy(name="accuracy")
 
 
 def build_optimizer(params: Mapping[str, ParamValue], steps: int) -> Any:

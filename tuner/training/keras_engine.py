@@ -38,7 +38,7 @@ class FitEngine:
         import numpy as np
         import tensorflow as tf
 
-        from tuner.models.mlp import build_model, build_optimizer
+        from tuner.models.mlp import build_loss, build_model, build_optimizer
 
         data = Prepared.open(Path(spec.data), spec.fingerprint)
         self._rows = _rows(data, spec)
@@ -51,15 +51,16 @@ class FitEngine:
         keras.backend.clear_session()
         keras.utils.set_random_seed(spec.seed)
         self._model = build_model(spec.params, data.input_shape, data.n_classes, data.scale)
+        loss, accuracy = build_loss(data.n_classes)
         self._model.compile(
             optimizer=build_optimizer(spec.params, steps * spec.epochs),
-            loss=keras.losses.SparseCategoricalCrossentropy(),
-            metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+            loss=loss,
+            metrics=[accuracy],
             steps_per_execution=min(STEPS_PER_EXECUTION, steps),
         )
         self._epoch = 0
         self._kept: list[Any] | None = None
-        self._sums = _compiled_sums(tf, self._model)
+        self._sums = _compiled_sums(tf, self._model, data.n_classes)
         self._parameters = int(sum(np.prod(v.shape) for v in self._model.weights))
         devices = tf.config.list_physical_devices("GPU")
         self._device = devices[0].name if devices else f"cpu ({spec.threads} thread)"
@@ -144,17 +145,27 @@ def _rows(data: Prepared, spec: TrialSpec) -> dict[Part, tuple[Any, Any]]:
     return {"train": (data.x_train[train], data.y_train[train]), "validation": held_out}
 
 
-def _compiled_sums(tf: Any, model: Any) -> Any:
+def _compiled_sums(tf: Any, model: Any, classes: int) -> Any:
     """A compiled function (features, labels) -> (summed data loss, count of hits)."""
     import keras
 
-    cross_entropy = keras.losses.SparseCategoricalCrossentropy(reduction="sum")
+    from tuner.models.mlp import build_loss
+
+    cross_entropy, _ = build_loss(classes, reduction="sum")
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def sums(x: Any, y: Any) -> Any:
         predicted = model(x, training=False)
-        hits = keras.ops.equal(keras.ops.argmax(predicted, axis=-1), keras.ops.cast(y, "int64"))
-        return cross_entropy(y, predicted), keras.ops.sum(keras.ops.cast(hits, "float32"))
+        if classes == 2:
+            # As BinaryAccuracy: above one half is the second class. The loss takes means over
+            # the last axis, so labels get the output's one column.
+            guess = keras.ops.cast(predicted[:, 0] > 0.5, "int64")
+            loss = cross_entropy(y[:, None], predicted)
+        else:
+            guess = keras.ops.argmax(predicted, axis=-1)
+            loss = cross_entropy(y, predicted)
+        hits = keras.ops.equal(guess, keras.ops.cast(y, "int64"))
+        return loss, keras.ops.sum(keras.ops.cast(hits, "float32"))
 
     def on_arrays(x: Any, y: Any) -> Any:
         return sums(tf.convert_to_tensor(x), tf.convert_to_tensor(y))
