@@ -123,8 +123,11 @@ def test_loading_imports_no_keras() -> None:
 
 def test_describe_names_every_set() -> None:
     described = registry.describe()
-    assert [name for name, _, _ in described] == list(registry.names()) == ["digits", "fashion"]
-    assert "fashion_mnist.npz" in described[1][2]
+    names = ["digits", "mnist", "fashion", "imdb"]
+    assert [name for name, _, _ in described] == list(registry.names()) == names
+    sources = {name: source for name, _, source in described}
+    assert "fashion_mnist.npz" in sources["fashion"]
+    assert "imdb.parquet" in sources["imdb"]
     assert all(description and source for _, description, source in described)
 
 
@@ -134,7 +137,7 @@ def test_describe_names_every_set() -> None:
 def test_unknown_name(name: str, hint: str) -> None:
     with pytest.raises(DataError, match=hint) as error:
         registry.load(name, None)
-    assert "Known: digits, fashion." in str(error.value)
+    assert "Known: digits, mnist, fashion, imdb." in str(error.value)
 
 
 # Malformed files

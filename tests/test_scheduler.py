@@ -22,7 +22,8 @@ from tuner.executors.inline import InlineExecutor
 from tuner.search.outbox import Outbox
 from tuner.search.pruners import Pruning
 from tuner.search.scheduler import Controls, Ended, Notice, Progressed, Scheduler, Started
-from tuner.search.study import SweepStudy, Ticket
+from tuner.search.study import SweepStudy
+from tuner.search.ticket import Ticket
 from tuner.targets import LARGE_VIOLATION
 from tuner.tracking.base import SweepInfo
 from tuner.tracking.memory import MemoryRecorder, MemoryStore

@@ -15,7 +15,8 @@ from tuner.definition import identity
 from tuner.errors import StudyError
 from tuner.search.ledger import MAX_ATTEMPTS
 from tuner.search.records import summaries
-from tuner.search.study import SweepStudy, Ticket, open_study
+from tuner.search.study import SweepStudy, open_study
+from tuner.search.ticket import Ticket
 from tuner.trial import EpochMetrics, ResultStatus, TrialResult
 from tuner.workspace import Workspace
 

@@ -63,6 +63,21 @@ def spec(digits: Prepared) -> Callable[..., TrialSpec]:
     return make
 
 
+@pytest.fixture(scope="module")
+def halves(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """The digits again, asked only whether one is 5 or more: two classes."""
+    whole = load_digits()
+    assert whole.y_test is not None
+    two = replace(
+        whole,
+        name="halves",
+        y_train=(whole.y_train >= 5).astype(np.uint8),
+        y_test=(whole.y_test >= 5).astype(np.uint8),
+        class_names=("small", "large"),
+    )
+    return prepare(two, tmp_path_factory.mktemp("data"))
+
+
 def engine(spec: TrialSpec) -> Any:
     from tuner.training.keras_engine import FitEngine
 
@@ -132,6 +147,29 @@ def test_layers_of_a_configuration(params: Params, layers: list[str]) -> None:
 
     model = build_model(complete({"dropout": 0.5, **params}), (8, 8), 10, 16.0)
     assert [layer.name for layer in model.layers] == layers
+
+
+def test_two_classes_end_in_one_sigmoid(halves: Prepared, spec: Callable[..., TrialSpec]) -> None:
+    import keras
+
+    made = engine(spec({"l2": 0.01}, data=str(halves.path), fingerprint=halves.fingerprint))
+    last = made._model.layers[-1]
+    assert last.units == 1
+    assert last.activation is keras.activations.sigmoid
+    assert isinstance(made._model.loss, keras.losses.BinaryCrossentropy)
+    running = [made.train_epoch() for _ in range(6)]
+    assert running[-1].accuracy > running[0].accuracy
+    for part in ("train", "validation"):
+        x, y = made._rows[part]
+        loss, accuracy = made._model.evaluate(x, y, batch_size=100, verbose=0)
+        measured = made.measure(part)
+        assert measured.accuracy == pytest.approx(accuracy, abs=1e-6)
+        assert measured.loss + made.penalty() == pytest.approx(loss, rel=1e-4)
+        # Against the definition of the loss, so that neither of the two is taken on trust.
+        guess = made._model.predict(x, verbose=0)[:, 0].astype(np.float64)
+        own = -np.mean(np.where(y == 1, np.log(guess), np.log1p(-guess)))
+        assert measured.loss == pytest.approx(own, rel=1e-4)
+    assert made.measure("train").accuracy > 0.8
 
 
 def test_the_penalty_is_on_hidden_kernels_alone() -> None:

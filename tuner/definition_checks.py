@@ -37,7 +37,8 @@ def check(raw: Mapping[str, Any], problems: Problems) -> tuple[FileModel | None,
 
     The file may be used only when `problems` stayed empty.
     """
-    given = {key: value for key, value in raw.items() if value is not None}
+    keys = FileModel.model_fields
+    given = {key: value for key, value in raw.items() if value is not None or key not in keys}
     sound = structure(FileModel, given, (), FOREIGN_TOP, problems)
     try:
         model: FileModel | None = FileModel.model_validate(sound)

@@ -15,7 +15,7 @@ from fractions import Fraction
 
 from tuner.errors import TargetError, nearest
 
-_DOMAINS: dict[str, tuple[int, int | None]] = {
+DOMAINS: dict[str, tuple[int, int | None]] = {
     "train_accuracy": (0, 1),
     "val_accuracy": (0, 1),
     "train_loss": (0, None),
@@ -23,7 +23,9 @@ _DOMAINS: dict[str, tuple[int, int | None]] = {
     "accuracy_gap": (-1, 1),
     "parameters": (0, None),
 }
-METRICS = tuple(_DOMAINS)
+"""What a target can limit, and between which figures it lies; None: no upper end."""
+
+METRICS = tuple(DOMAINS)
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     ">": operator.gt,
@@ -38,7 +40,8 @@ LARGE_VIOLATION = 1000.0
 _MOST = 1e12  # no violation is above it, so that sums over targets stay finite
 _STRICT = 1e-9  # what `>` and `<` add, so that a figure equal to the limit has a violation
 
-_ALIASES = {
+# Short names that a target may use, in any case.
+ALIASES = {
     "train": "train_accuracy",
     "train_acc": "train_accuracy",
     "val": "val_accuracy",
@@ -162,7 +165,7 @@ class _Range:
 
     @classmethod
     def of(cls, metric: str) -> _Range:
-        low, high = _DOMAINS[metric]
+        low, high = DOMAINS[metric]
         return cls((Fraction(low), 0), (math.inf if high is None else Fraction(high), 0))
 
     @property
@@ -193,7 +196,7 @@ def check_targets(targets: Sequence[Target]) -> list[str]:
     ranges = {metric: _Range.of(metric) for metric in METRICS}
     for target in unique(targets):
         if _Range.of(target.metric).cut(target).empty:
-            low, high = _DOMAINS[target.metric]
+            low, high = DOMAINS[target.metric]
             where = f"is never below {low}" if high is None else f"lies between {low} and {high}"
             problems.append(f"{target} can never be met: {target.metric} {where}")
         else:
@@ -328,13 +331,13 @@ class _Parser:
     def metric(self) -> str:
         token = self.take()
         word = token.text.lower()
-        if word in METRICS or word in _ALIASES:
-            return _ALIASES.get(word, word)
+        if word in METRICS or word in ALIASES:
+            return ALIASES.get(word, word)
         if word in ("accuracy", "loss"):
             raise self.error(f"{token} of which split? Write train_{word} or val_{word}", token.at)
         if re.match(r"test(_|$)", word):
             raise self.error(f"{token} is no target: write val, test never chooses", token.at)
-        hint = nearest(word, [*METRICS, *_ALIASES])
+        hint = nearest(word, [*METRICS, *ALIASES])
         known = f"known are {', '.join(METRICS)}, and train, val, gap, params for short"
         raise self.error(f"unknown metric {token}{hint}; {known}", token.at)
 
@@ -366,7 +369,7 @@ class _Parser:
         if token.kind == "end":
             raise self.error(f"a number is missing after '{op}'", token.at)
         if token.kind != "number":
-            metric = token.text.lower() in (*METRICS, *_ALIASES)
+            metric = token.text.lower() in (*METRICS, *ALIASES)
             hint = ": to compare train with val, limit accuracy_gap" if metric else ""
             raise self.error(f"expected a number after '{op}', found {token}{hint}", token.at)
         if not _NUMBER.fullmatch(token.text):
@@ -382,7 +385,7 @@ class _Parser:
 
     def limit(self, metric: str, number: _Token, percent: _Token | None) -> float:
         """The number as a limit of `metric`, checked against what the metric can be."""
-        low, high = _DOMAINS[metric]
+        low, high = DOMAINS[metric]
         if percent and high is None:
             raise self.error(f"{metric} takes a plain number, without '%'", percent.at)
         value = float(number.text)

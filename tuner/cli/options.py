@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
+
+from tuner.errors import UsageError
 
 FORMATS = click.Choice(["table", "json", "csv"])
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -49,3 +52,52 @@ data_dir_option = click.option(
     show_envvar=True,
     help="Where fashion_mnist.npz, imdb.parquet and the like lie.",
 )
+
+
+def complete_studies(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Names of studies of the working directory, for completion in a shell; pass it to
+    `click.argument(shell_complete=...)`.
+    """
+    from tuner.workspace import Workspace
+
+    return _matching(Workspace(Path.cwd()).study_names(), incomplete, _given(ctx, param))
+
+
+def complete_sweeps(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Names of definitions and studies, and files for what looks like a path."""
+    from tuner.definition import available
+    from tuner.workspace import Workspace
+
+    names = [*available(Path.cwd()), *Workspace(Path.cwd()).study_names()]
+    found = _matching(names, incomplete, _given(ctx, param))
+    # The shell itself completes paths, which may lead to a definition of the user's own.
+    return found or [CompletionItem(incomplete, type="file")]
+
+
+def _given(ctx: click.Context, param: click.Parameter) -> tuple[str, ...]:
+    """What stands on the line already: a name is not offered twice."""
+    given = ctx.params.get(param.name or "")
+    return tuple(given) if isinstance(given, list | tuple) else ()
+
+
+def _matching(names: list[str], incomplete: str, given: tuple[str, ...]) -> list[CompletionItem]:
+    return [
+        CompletionItem(name)
+        for name in dict.fromkeys(names)
+        if name.startswith(incomplete) and name not in given
+    ]
+
+
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress.")
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="A line an epoch.")
+
+
+def verbosity_of(quiet: bool, verbose: bool) -> int:
+    """-1 for `-q`, 1 for `-v`, else 0; both together are a mistake."""
+    if quiet and verbose:
+        raise UsageError("-q and -v contradict each other: give one of them.")
+    return -1 if quiet else int(verbose)

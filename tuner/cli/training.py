@@ -9,7 +9,15 @@ from pathlib import Path
 import click
 
 from tuner.cli.group import cli
-from tuner.cli.options import Seconds, data_dir_option, examples, format_option
+from tuner.cli.options import (
+    Seconds,
+    data_dir_option,
+    examples,
+    format_option,
+    quiet_option,
+    verbose_option,
+    verbosity_of,
+)
 from tuner.errors import UsageError
 
 
@@ -58,7 +66,8 @@ from tuner.errors import UsageError
 @click.option("--dry-run", is_flag=True, help="Show the first proposals and train nothing.")
 @format_option
 @click.option("--exit-zero", is_flag=True, help="Exit 0 also when no configuration meets.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@quiet_option
+@verbose_option
 @examples(
     "tuner sweep digits --trials 20",
     "tuner sweep digits --set units=[16,32,64] --fix optimizer=adam --name small --trials 5",
@@ -85,6 +94,7 @@ def sweep(
     form: str,
     exit_zero: bool,
     quiet: bool,
+    verbose: bool,
 ) -> int:
     """Search configurations for NAME: a definition, a file, or a study to go on with.
 
@@ -122,8 +132,107 @@ def sweep(
             workers=workers,
             format=form,
             exit_zero=exit_zero,
-            quiet=quiet,
+            verbosity=verbosity_of(quiet, verbose),
             dry_run=dry_run,
             command=shlex.join(["tuner", *sys.argv[1:]]),
         )
     )
+
+
+@cli.command()
+@click.argument("name", metavar="NAME")
+@click.option(
+    "--fix",
+    "fixes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A parameter's value, such as l2=1e-3 or layers=[128,64]; repeatable.",
+)
+@click.option(
+    "--from",
+    "start",
+    metavar="TRIAL",
+    help="Start from this trial's configuration: its number, its name, or `best`.",
+)
+@click.option("--as", "label", metavar="LABEL", help="Name of the trial [default: by-hand-1, …].")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of weights and batches.")
+@click.option("--epochs", type=click.IntRange(1), help="Epochs; takes a --name of its own.")
+@click.option("--name", "study", metavar="STUDY", help="Name of the study [default: NAME].")
+@data_dir_option
+@format_option
+@click.option("--exit-zero", is_flag=True, help="Exit 0 also when it does not meet the targets.")
+@quiet_option
+@examples(
+    "tuner train digits --fix l2=1e-3 --fix dropout=0.3",
+    "tuner train digits --from best --fix dropout=0 --as no-dropout",
+    "tuner train digits --fix layers=[128,64] --epochs 5 --name try",
+)
+def train(
+    name: str,
+    fixes: tuple[str, ...],
+    start: str | None,
+    label: str | None,
+    seed: int | None,
+    epochs: int | None,
+    study: str | None,
+    data_dir: Path | None,
+    form: str,
+    exit_zero: bool,
+    quiet: bool,
+) -> int:
+    """Train one configuration of your own, as a trial of study NAME.
+
+    What --fix leaves out comes from the definition's `fixed`, then from the defaults, or from the
+    trial that --from names. The trial is judged, recorded and shown like any other.
+    """
+    from tuner.commands.train import TrainRequest, run_train
+    from tuner.definition import Overrides
+
+    return run_train(
+        TrainRequest(
+            name=name,
+            fixes=fixes,
+            folder=Path.cwd(),
+            start=start,
+            label=label,
+            seed=seed,
+            overrides=Overrides(epochs=epochs),
+            data_dir=data_dir,
+            study=study,
+            format=form,
+            exit_zero=exit_zero,
+            verbosity=verbosity_of(quiet, False),
+            command=shlex.join(["tuner", *sys.argv[1:]]),
+        )
+    )
+
+
+@cli.command()
+@click.argument("name", metavar="NAME")
+@click.option(
+    "--dataset", metavar="DATASET", help="The data set [default: NAME, if it is one, else digits]."
+)
+@click.option("--from", "start", metavar="SWEEP", help="Begin with a copy of this definition.")
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="TEXT",
+    help='Such as "val >= 90% with train < 95%"; repeatable.',
+)
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@examples(
+    "tuner init mine",
+    'tuner init clothes --dataset fashion --target "val >= 91% with train < 96%"',
+    "tuner init wide --from fashion",
+)
+def init(
+    name: str, dataset: str | None, start: str | None, targets: tuple[str, ...], force: bool
+) -> int:
+    """Write sweeps/NAME.yaml: a definition to start from, with a comment on every key.
+
+    Editors that know YAML check it as you type: a JSON Schema is written beside it.
+    """
+    from tuner.commands.init import run_init
+
+    return run_init(Path.cwd(), name, dataset, start, targets, force)

@@ -39,15 +39,21 @@ class Observer(Protocol):
 
 
 def make_observer(
-    console: Console, study: str, total: int, done: int, meets: int, workers: int, quiet: bool
+    console: Console, study: str, total: int, done: int, meets: int, workers: int, verbosity: int
 ) -> Observer:
-    """The observer for this console: live on a terminal, else plain lines, or none."""
+    """The observer for this console: live on a terminal, else plain lines, or none.
+
+    Args:
+        console: where it is shown.
+        study, total, done, meets, workers: what the counts begin with.
+        verbosity: below 0 nothing is shown; above 0 a line an epoch as well.
+    """
     tally = _Tally(study, total, done, meets, workers)
-    if quiet:
+    if verbosity < 0:
         return Silent(console)
     if console.is_terminal and not console.is_dumb_terminal:
-        return Display(console, tally)
-    return Lines(console, tally)
+        return Display(console, tally, epochs=verbosity > 0)
+    return Lines(console, tally, epochs=verbosity > 0)
 
 
 class _Tally:
@@ -110,11 +116,14 @@ class Silent:
 class Lines(Silent):
     """One plain line a finished trial, for logs and pipes."""
 
-    def __init__(self, console: Console, tally: _Tally) -> None:
+    def __init__(self, console: Console, tally: _Tally, *, epochs: bool = False) -> None:
         super().__init__(console)
         self._tally = tally
+        self._epochs = epochs
 
     def __call__(self, notice: Notice) -> None:
+        if isinstance(notice, Progressed) and self._epochs:
+            self.say(f"{self._tally.study}  {progress_text(notice)}")
         if not isinstance(notice, Ended):
             return
         self._tally.add(notice)
@@ -127,9 +136,10 @@ class Lines(Silent):
 class Display(Silent):
     """A bar, the best so far, and a line per worker, redrawn in place."""
 
-    def __init__(self, console: Console, tally: _Tally) -> None:
+    def __init__(self, console: Console, tally: _Tally, *, epochs: bool = False) -> None:
         super().__init__(console)
         self._tally = tally
+        self._epochs = epochs
         self._slots = dict.fromkeys(range(tally.workers), "importing TensorFlow")
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
@@ -157,12 +167,10 @@ class Display(Silent):
         if isinstance(notice, Started):
             self._slots[notice.slot] = f"{name_of(notice)}  starting"
         elif isinstance(notice, Progressed):
-            m = notice.metrics
-            figures = f"epoch {m.epoch}  val {share(m.val_accuracy)}"
-            if m.train_accuracy is not None:
-                figures += f"  train {share(m.train_accuracy)}"
-            line = f"{name_of(notice)}  {figures}  {configuration(notice.ticket.params)}"
-            self._slots[notice.slot] = line
+            line = progress_text(notice)
+            if self._epochs:
+                self.say(line)
+            self._slots[notice.slot] = f"{line}  {configuration(notice.ticket.params)}"
         else:
             self._slots[notice.slot] = "idle"
             self._tally.add(notice)
@@ -189,6 +197,13 @@ def name_of(notice: Notice) -> str:
     """`trial 7`, or the variant's name with its number."""
     ticket = notice.ticket
     return f"trial {ticket.origin}" + (f" ({ticket.variant})" if ticket.variant else "")
+
+
+def progress_text(notice: Progressed) -> str:
+    """`trial 7  epoch 12  val 0.8932  train 0.9410`."""
+    m = notice.metrics
+    text = f"{name_of(notice)}  epoch {m.epoch}  val {share(m.val_accuracy)}"
+    return text if m.train_accuracy is None else f"{text}  train {share(m.train_accuracy)}"
 
 
 def ended_text(notice: Ended) -> str:

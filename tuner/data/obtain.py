@@ -1,12 +1,20 @@
-"""From a data set's name to prepared arrays: load, check, write once, or reuse what was written."""
+"""From a data set's name to prepared arrays: load, check, write once, or reuse what was written.
+
+The rule: a file that was prepared once is recognised by its bytes and not decoded again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from tuner.data.prepared import Prepared, prepare
-from tuner.data.registry import comes_from_keras, load
+from tuner.data.registry import comes_from_keras, load, source_key
+from tuner.errors import DataError
+from tuner.workspace import write_aside
+
+SOURCES = "sources"
 
 
 def obtain(
@@ -20,13 +28,35 @@ def obtain(
     Args:
         name: one of `registry.names()`.
         data_dir: folder with the user's own copies, or None.
-        folder: where prepared data is kept, one folder a fingerprint.
+        folder: where prepared data is kept, one folder a fingerprint, and in `sources/` which file
+            led to which fingerprint.
         say: called with a line about what takes a while.
 
     Raises:
         DataError: the name is unknown, or the data is missing or damaged.
         WorkspaceError: `folder` cannot be written.
     """
+    key = source_key(name, data_dir)
+    note = None if key is None else folder / SOURCES / key
+    if note is not None and (known := _recall(note, folder)) is not None:
+        return known
     if comes_from_keras(name, data_dir):
         say(f"Fetching {name} through Keras, which downloads it the first time …")
-    return prepare(load(name, data_dir), folder)
+    elif note is not None:
+        say(f"Reading {name}, which is prepared once for this directory …")
+    prepared = prepare(load(name, data_dir), folder)
+    if note is not None:
+        with suppress(OSError):  # without the note it is decoded again, no more
+            write_aside(note, prepared.fingerprint.encode())
+    return prepared
+
+
+def _recall(note: Path, folder: Path) -> Prepared | None:
+    """What was prepared from the same file before, if it is still there and whole."""
+    try:
+        mark = note.read_text(encoding="ascii").strip()
+        prepared = Prepared.open(folder / mark, mark)
+        _ = prepared.vocabulary
+    except (OSError, ValueError, DataError):
+        return None
+    return prepared

@@ -5,6 +5,7 @@ A new data set is one more `Entry`; whatever `load` returns has been validated.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,9 @@ from pathlib import Path
 from tuner.data import builtin, keras_sets, reviews
 from tuner.data.dataset import Dataset, validate
 from tuner.errors import DataError, nearest
+
+LOADERS = 1
+"""Counts up when a loader makes other arrays of the same file."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,24 @@ def comes_from_keras(name: str, data_dir: Path | None) -> bool:
     """Whether `load` would ask Keras, which may download: no file of that name in `data_dir`."""
     entry = ENTRIES.get(name)
     return entry is not None and entry.file is not None and local_file(name, data_dir) is None
+
+
+def source_key(name: str, data_dir: Path | None) -> str | None:
+    """A key of what `load` would read and how: the same key gives the same arrays.
+
+    None where nothing short of loading says so: the data comes with a package or from Keras.
+    """
+    path = local_file(name, data_dir)
+    if path is None:
+        return None
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as handle:
+            while block := handle.read(1 << 20):
+                digest.update(block)
+    except OSError:
+        return None  # `load` says what is wrong
+    return f"{name}-{LOADERS}-{digest.hexdigest()[:32]}"
 
 
 def load(name: str, data_dir: Path | None) -> Dataset:

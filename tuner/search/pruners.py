@@ -9,7 +9,8 @@ import optuna
 
 from tuner.epochs import meets
 from tuner.search.pruning import may_be_hopeless, overfit_reason
-from tuner.search.study import SweepStudy, Ticket
+from tuner.search.study import SweepStudy
+from tuner.search.ticket import Ticket
 from tuner.targets import Target
 from tuner.trial import EpochMetrics
 

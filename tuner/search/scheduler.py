@@ -16,7 +16,8 @@ from tuner.errors import TrainingError
 from tuner.executors.base import EpochDone, Event, Executor, SuggestAsked, TrialDone
 from tuner.search.outbox import Outbox
 from tuner.search.pruners import Pruning
-from tuner.search.study import SweepStudy, Ticket
+from tuner.search.study import SweepStudy
+from tuner.search.ticket import Ticket
 from tuner.targets import LARGE_VIOLATION, Target
 from tuner.trial import EpochMetrics, EpochRule, TrialResult, TrialSpec
 
@@ -88,6 +89,7 @@ class Scheduler:
         deadline: `time.monotonic()` at which running trials are handed back, or None.
         observe: called with what a person may want to see.
         controls: set by signal handlers.
+        take: gives the next trial, or None when there is no more; the study's own by default.
     """
 
     study: SweepStudy
@@ -101,6 +103,7 @@ class Scheduler:
     deadline: float | None
     observe: Callable[[Notice], None]
     controls: Controls = field(default_factory=Controls)
+    take: Callable[[], Ticket | None] | None = None
     _running: dict[str, _Running] = field(default_factory=dict)
     _failing: set[int] | None = field(default_factory=set)
     _may_be_more: bool = True
@@ -128,7 +131,7 @@ class Scheduler:
     def _fill(self) -> None:
         """Start trials on idle workers while the study has any."""
         while self.executor.idle > 0 and not (self.controls.drain or self.controls.hand_back):
-            ticket = self.study.next(self.total)
+            ticket = self.take() if self.take is not None else self.study.next(self.total)
             if ticket is None:
                 self._may_be_more = False  # until a trial of ours ends
                 return

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -35,6 +34,7 @@ from tuner.search.sampling import (
     suggesting,
 )
 from tuner.search.storage import open_storage
+from tuner.search.ticket import Ticket
 from tuner.space import grid, resolve
 from tuner.targets import LARGE_VIOLATION
 from tuner.trial import (
@@ -47,27 +47,6 @@ from tuner.trial import (
     to_columns,
 )
 from tuner.workspace import Workspace
-
-
-@dataclass(frozen=True)
-class Ticket:
-    """A trial that this process may train now.
-
-    Attributes:
-        number: of the attempt, in the store.
-        origin: of the logical trial.
-        attempt: identity of the attempt, unique over all studies.
-        params: the complete configuration.
-        seed: the trial's seed, the same for every attempt at it.
-        variant: name of the variant, or None.
-    """
-
-    number: int
-    origin: int
-    attempt: str
-    params: Params
-    seed: int
-    variant: str | None
 
 
 class SweepStudy:
@@ -120,6 +99,34 @@ class SweepStudy:
                     continue
                 return self._ticket(trial, attempt, attempts)
         return None
+
+    def take_by_hand(self, variant: str, params: Params, seed: int | None = None) -> Ticket:
+        """Add a trial with a configuration of the user's own, and take it at once.
+
+        It is recorded like a variant: outside the sampler where the space does not hold it.
+
+        Args:
+            variant: its name; no variant of the definition has it.
+            params: the complete configuration.
+            seed: the trial's seed; derived like any other trial's by default.
+        """
+        with self._ask_lock():
+            inside = self._definition.space.contains(params, self._definition.fixed)
+            attributes: dict[str, Any] = {"variant": variant, "config": params, "inside": inside}
+            if seed is not None:
+                attributes["seed"] = seed
+            before = {trial.number for trial in self._trials()}
+            self._study.enqueue_trial(
+                encode(self._definition.space, params) if inside else {}, user_attrs=attributes
+            )
+            (added,) = (trial for trial in self._trials() if trial.number not in before)
+            # Not `ask`, which takes whatever has waited longest: this very trial.
+            self._study._storage.set_trial_state_values(added._trial_id, TrialState.RUNNING)
+            trial = optuna.Trial(self._study, added._trial_id)
+            trial.set_user_attr("owner", self._owner.name)
+            attempts = self._attempts()
+            attempt = next(a for a in attempts if a.number == added.number)
+            return self._ticket(trial, attempt, attempts)
 
     def start(self, ticket: Ticket, spec: TrialSpec) -> None:
         """Note the spec of a trial that begins."""
@@ -210,6 +217,11 @@ class SweepStudy:
             self._study.tell(trial, state=TrialState.FAIL)
         except (UpdateFinishedTrialError, ValueError):
             return  # told by another process: nothing to give back
+
+    @property
+    def requested(self) -> int:
+        """How many logical trials were last asked for; 0 before anybody did."""
+        return int(self._study.user_attrs.get("requested", 0))
 
     def set_requested(self, total: int) -> None:
         """Note how many logical trials were last asked for."""

@@ -1,0 +1,190 @@
+"""`tuner init`: a definition to start from, with a comment on every key.
+
+The values are those of the data set's shipped definition, so that the file works as it is written.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import click
+
+from tuner import definition as definitions
+from tuner.data.registry import ENTRIES, names
+from tuner.definition import SweepDefinition
+from tuner.definition_reference import json_schema
+from tuner.errors import UsageError, WorkspaceError, nearest
+from tuner.targets import parse_targets
+from tuner.workspace import write_aside
+
+SCHEMA = "sweep.schema.json"
+
+HEAD = Template(
+    """# yaml-language-server: $$schema=$schema
+# The sweep $name$origin.
+#
+#   tuner sweep $name --dry-run        what would be tried
+#   tuner sweep $name                  search
+#   tuner sweep $name --trials 10      the same, shorter
+
+"""
+)
+
+BODY = Template(
+    """dataset: $dataset # $description
+model: mlp                # a multilayer perceptron
+epochs: $epochs # passes over the training rows in a full trial
+epoch: best               # best | last: which epoch's figures and weights stand for a trial
+trials: $trials # configurations trained in all, variants included
+split: stratified         # how validation rows are cut from training rows: stratified | tail
+validation: 0.2           # their share
+sampler: tpe              # who proposes configurations: tpe | random | qmc | grid
+pruner: overfit           # who stops poor ones: overfit | percentile | median | halving | none
+seed: 0                   # the same seed proposes the same configurations
+# early_stopping: {monitor: val_loss, patience: 5}       # stop a trial when this stands still
+
+# A configuration meets the targets when one and the same epoch meets all of them. Metrics:
+# val_accuracy, train_accuracy, val_loss, train_loss, accuracy_gap (train - val), parameters.
+targets:
+$targets
+
+# What is tried. `values` are tried as they are; a range is `min` to `max`, where `log` spreads over
+# orders of magnitude, `or` adds one value beside it, and `when` leaves a parameter out unless
+# another one has that value. Leave a line out to keep the default.
+space:
+$space
+
+# Held at one value: `activation: tanh`, say, or `layers: [128, 64]` in place of depth and units.
+fixed: {}
+
+# Configurations with a name, trained first, to compare the others with.
+variants:
+  baseline: {l2: 0, dropout: 0}
+"""
+)
+
+PARAMETERS = {
+    "l2": "penalty on large weights",
+    "dropout": "share of outputs dropped",
+    "batch_size": "rows in one step",
+    "optimizer": "",
+    "momentum": "",
+    "depth": "hidden layers",
+    "units": "width of every hidden layer",
+    "learning_rate": "",
+    "schedule": "cosine: decays to 0 at the end",
+    "batch_norm": "also: after_activation",
+    "activation": "",
+}
+"""What may stand in `space`, in the order in which a person looks for it."""
+
+
+def run_init(
+    folder: Path,
+    name: str,
+    dataset: str | None,
+    start: str | None,
+    targets: Sequence[str],
+    force: bool,
+) -> int:
+    """Write `folder`/sweeps/`name`.yaml and the schema beside it; returns 0.
+
+    Args:
+        folder: the working directory.
+        name: of the sweep.
+        dataset: a data set's name, or None.
+        start: a definition whose text is copied instead, or None.
+        targets: target texts that replace those of the model.
+        force: replace a file that is there.
+    """
+    _check_name(name)
+    file = folder / "sweeps" / f"{name}.yaml"
+    if file.exists() and not force:
+        raise UsageError(f"{file} exists already: take another name, or replace it by --force.")
+    if start is not None and dataset is not None:
+        raise UsageError("--from copies a definition with its data set: leave --dataset out.")
+    wanted = [target.text for text in targets for target in parse_targets(text)]
+    if start is not None:
+        source = definitions.find(start, folder)
+        text = _copied(source.read_text(encoding="utf-8-sig"), wanted)
+    else:
+        text = _text_for(dataset or (name if name in names() else "digits"), wanted)
+    origin = f", copied from {start}" if start else ""
+    text = HEAD.substitute(name=name, schema=SCHEMA, origin=origin) + text
+    definition = definitions.parse(text, str(file), name)  # whatever was put in is sound
+    try:
+        write_aside(file, text.encode())
+        write_aside(file.with_name(SCHEMA), json.dumps(json_schema(), indent=1).encode() + b"\n")
+    except OSError as error:
+        raise WorkspaceError(f"cannot write {file} ({error.strerror or error}).") from error
+    click.echo(f"Wrote {file.relative_to(folder)}, {_summary(definition)}.")
+    if (definitions.shipped() / file.name).is_file():
+        click.echo(f"From now on `tuner sweep {name}` here means this file, not the shipped one.")
+    click.echo(f"Next: tuner sweep {name} --dry-run")
+    return 0
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(r"[\w][\w.-]{0,59}", name) or name.endswith((".yaml", ".yml")):
+        raise UsageError(
+            f"{name!r} cannot name a sweep: use letters, digits, `-`, `_` and `.`, no folder and "
+            "no ending."
+        )
+
+
+def _text_for(dataset: str, targets: Sequence[str]) -> str:
+    """The body for a data set: the values of its shipped definition, every key with a comment."""
+    if dataset not in names():
+        known = ", ".join(names())
+        hint = nearest(dataset, names())
+        raise UsageError(f"no data set is called {dataset}{hint}.\nKnown: {known}.")
+    like = definitions.load(definitions.shipped() / f"{dataset}.yaml")
+    wanted = list(targets) or [target.text for target in like.targets]
+    space = like.space.to_json()
+    lines = []
+    for name, comment in PARAMETERS.items():
+        if name in space:
+            entry = f"  {name + ':':<14} {_flow(space[name])}"
+            lines.append(f"{entry:<65} # {comment}" if comment else entry)
+    return BODY.substitute(
+        dataset=f"{dataset:<16}",
+        description=ENTRIES[dataset].description,
+        epochs=f"{like.epochs:<17}",
+        trials=f"{like.trials:<17}",
+        targets="\n".join(f"  - {text}" for text in wanted),
+        space="\n".join(lines),
+    )
+
+
+def _flow(value: Any) -> str:
+    """A value as YAML on one line, numbers as a person writes them."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_flow(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and 0 < abs(value) < 1e-2:
+        return f"{value:.1e}".replace("e-0", "e-")
+    if value == 0:
+        return "0"
+    return str(value)
+
+
+def _copied(text: str, targets: Sequence[str]) -> str:
+    """The body of another definition, with other targets if any are given."""
+    body = re.sub(r"\A(?:#.*\n)+\n?", "", text)
+    if not targets:
+        return body
+    lines = "".join(f"  - {target}\n" for target in targets)
+    return re.sub(r"^targets:.*\n(?:[ -].*\n)*", f"targets:\n{lines}", body, flags=re.M)
+
+
+def _summary(definition: SweepDefinition) -> str:
+    targets = " and ".join(target.text for target in definition.targets)
+    return f"{definition.trials} trials of {definition.dataset} for {targets}"

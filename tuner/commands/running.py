@@ -1,0 +1,246 @@
+"""Running trials of one study: what `sweep` and `train` have in common.
+
+The parent schedules and never trains: TensorFlow is imported in the workers only.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from tuner.commands.machine import user, versions
+from tuner.commands.plan import Plan
+from tuner.commands.progress import Observer
+from tuner.executors.processes import ProcessExecutor
+from tuner.report.selection import Outcome, select
+from tuner.search.outbox import Outbox
+from tuner.search.pruners import Pruning
+from tuner.search.scheduler import Controls, Ended, Notice, Scheduler, StopReason
+from tuner.search.study import SweepStudy
+from tuner.search.ticket import Ticket
+from tuner.tracking.base import CloseStatus, SweepInfo
+from tuner.tracking.mlflow import MlflowRecorder
+from tuner.trial import TrialSpec
+from tuner.workspace import Workspace
+
+INTERRUPTED = 130
+TERMINATED = 143
+NONE_MEETS = 3
+KEPT_WEIGHTS = 20
+
+
+@dataclass(frozen=True)
+class Job:
+    """One study that is open, and how its trials are to be run.
+
+    Attributes:
+        workspace: the working directory.
+        plan: what the study is.
+        study: the study, open.
+        total: logical trials that it shall have.
+        workers: worker processes; 0 when nothing is left to train.
+        command: the command line, for the record.
+        take: the next trial; None for whatever the study has next.
+        deadline: `time.monotonic()` at which running trials are handed back, or None.
+    """
+
+    workspace: Workspace
+    plan: Plan
+    study: SweepStudy
+    total: int
+    workers: int
+    command: str = ""
+    take: Callable[[], Ticket | None] | None = None
+    deadline: float | None = None
+
+    def outcome(self) -> Outcome:
+        """What the study has shown so far."""
+        definition = self.plan.definition
+        records = self.study.records()
+        return select(
+            self.plan.study,
+            definition.dataset,
+            records,
+            definition.targets,
+            definition.epoch,
+            max(self.total, len(records)),
+        )
+
+
+@dataclass
+class Interruption:
+    """What signals have asked for; shared by the handlers and the schedulers.
+
+    The first Ctrl-C lets running trials finish; SIGTERM hands them back; a second signal ends the
+    process at once, and what ran is recognised as lost by the next one.
+    """
+
+    controls: Controls = field(default_factory=Controls)
+    exit_code: int | None = None
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        code = INTERRUPTED if number == signal.SIGINT else TERMINATED
+        if self.exit_code is not None:
+            if os.isatty(2):
+                os.write(2, b"\x1b[?25h\n")  # the live display hid the cursor
+            os._exit(code)
+        self.exit_code = code
+        if number != signal.SIGINT:
+            self.controls.hand_back = True
+            text = "Handing running trials back …\n"
+        else:
+            self.controls.drain = True
+            text = "Running trials finish; press Ctrl-C again to stop at once.\n"
+        # Not the console: a handler may interrupt it in the middle of a line.
+        os.write(2, text.encode())
+
+
+@contextmanager
+def signals_to(interruption: Interruption) -> Iterator[None]:
+    """Route SIGINT, SIGTERM and SIGHUP to `interruption` for the block.
+
+    A SIGHUP that is ignored already, as by `nohup`, stays ignored.
+    """
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)  # the terminal is gone: as good a reason to hand back
+    before = {number: signal.signal(number, interruption.handle) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def train_trials(job: Job, observer: Observer, controls: Controls) -> StopReason:
+    """Train the job's trials and record them; returns why it ended."""
+    plan, study, workspace = job.plan, job.study, job.workspace
+    definition = plan.definition
+    outbox = Outbox(
+        study,
+        MlflowRecorder(workspace.root),
+        _info(job),
+        definition.targets,
+        definition.epoch,
+        observer.say,
+    )
+    # Workers import TensorFlow while the parent opens the tracking store.
+    executor = ProcessExecutor(job.workers, workspace.logs) if job.workers else None
+    status: CloseStatus = "failed"
+    reason: StopReason = "done"
+    try:
+        with observer:
+            outbox.flush()
+            if executor is not None:
+                reason = Scheduler(
+                    study=study,
+                    executor=executor,
+                    outbox=outbox,
+                    pruning=Pruning(
+                        definition.pruner, study, definition.targets, definition.epochs
+                    ),
+                    targets=definition.targets,
+                    rule=definition.epoch,
+                    make_spec=lambda ticket: make_spec(workspace, plan, study, ticket),
+                    total=job.total,
+                    deadline=job.deadline,
+                    observe=_Observing(observer, job),
+                    controls=controls,
+                    take=job.take,
+                ).run()
+        status = "finished" if reason in ("done", "exhausted") else "interrupted"
+    finally:
+        if executor is not None:
+            executor.close()
+        remaining = outbox.close(status, _summary(job.outcome()))
+    if remaining:
+        observer.say(f"{remaining} trials are not in MLflow yet; the next run records them.")
+    return reason
+
+
+def make_spec(workspace: Workspace, plan: Plan, study: SweepStudy, ticket: Ticket) -> TrialSpec:
+    """What a worker needs to train `ticket`."""
+    definition = plan.definition
+    weights = workspace.weights(study.uid) / f"trial-{ticket.origin}.npz"
+    return TrialSpec(
+        attempt=ticket.attempt,
+        study=study.name,
+        origin=ticket.origin,
+        data=str(plan.data.path.resolve()),
+        fingerprint=plan.data.fingerprint,
+        model=definition.model,
+        params=ticket.params,
+        split=definition.split,
+        seed=ticket.seed,
+        epochs=definition.epochs,
+        epoch=definition.epoch,
+        targets=tuple(target.text for target in definition.targets),
+        early_stopping=definition.early_stopping,
+        keep_weights=str(weights.resolve()),
+    )
+
+
+@dataclass(frozen=True)
+class _Observing:
+    """Passes notices on, and after each trial drops the weights that are not worth keeping."""
+
+    observer: Observer
+    job: Job
+
+    def __call__(self, notice: Notice) -> None:
+        self.observer(notice)
+        if isinstance(notice, Ended):
+            drop_weights(self.job.outcome())
+
+
+def drop_weights(outcome: Outcome) -> None:
+    """Delete weights beyond those of trials that meet and the nearest, 20 at most."""
+    kept = [*outcome.meets, *outcome.nearest][:KEPT_WEIGHTS]
+    keep = {entry.trial for entry in kept}
+    for entry in outcome.entries:
+        if entry.record.weights and entry.trial not in keep:
+            Path(entry.record.weights).unlink(missing_ok=True)
+
+
+def _info(job: Job) -> SweepInfo:
+    plan, definition = job.plan, job.plan.definition
+    return SweepInfo(
+        study=plan.study,
+        study_uid=job.study.uid,
+        dataset=definition.dataset,
+        user=user(),
+        definition=definition.to_json(),
+        targets=tuple(target.text for target in definition.targets),
+        command=job.command or " ".join(sys.argv),
+        versions=versions(),
+        fingerprint=plan.data.fingerprint,
+        seed=definition.seed,
+    )
+
+
+def _summary(outcome: Outcome) -> dict[str, float | int | str]:
+    """What the parent run shows of the whole sweep."""
+    from tuner.report.tables import sentence
+
+    counts = outcome.counts
+    found: dict[str, float | int | str] = {
+        "trials_finished": counts.finished,
+        "trials_complete": counts.complete,
+        "trials_pruned": counts.pruned,
+        "trials_failed": counts.failed,
+        "trials_meeting": len(outcome.meets),
+        "summary": sentence(outcome),
+    }
+    best = outcome.meets[0] if outcome.meets else outcome.best
+    if best is not None:
+        value = best.figure("val_accuracy")
+        if value is not None:
+            found["best_val_accuracy"] = value
+        found["best_trial"] = str(best.trial)
+    return found

@@ -1,0 +1,184 @@
+"""`tuner train`: one configuration by hand, recorded like any trial of its study."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from tuner import definition as definitions
+from tuner.commands.plan import Plan, make_plan
+from tuner.commands.progress import make_observer
+from tuner.commands.running import NONE_MEETS, Interruption, Job, signals_to, train_trials
+from tuner.commands.show import ShowRequest, find_trial, run_show
+from tuner.definition import Overrides, SweepDefinition
+from tuner.errors import UsageError
+from tuner.report.selection import Outcome, select
+from tuner.search.study import open_study
+from tuner.trial import Params, TrialRecord
+from tuner.workspace import Workspace
+
+BY_HAND = "by-hand"
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What the command line asks for.
+
+    Attributes:
+        name: a definition, a file or a study.
+        fixes: `NAME=VALUE`, over the configuration that `start` names.
+        folder: the working directory.
+        start: a trial's number, a variant's name or `best`, whose configuration is the start; or
+            None for the definition's fixed values and the defaults.
+        label: the trial's name; `by-hand-1` and so on by default.
+        seed: the trial's seed, or None for one that follows from the study's.
+        overrides: changes to the definition, for a study of its own.
+        data_dir: the user's own data sets, or None.
+        study: a name for the study, or None for the definition's.
+        format: of the result.
+        exit_zero: turn "does not meet" into success.
+        verbosity: -1 for no progress, 0 and above for a line an epoch.
+        command: the command line, for the record.
+    """
+
+    name: str
+    fixes: tuple[str, ...]
+    folder: Path
+    start: str | None = None
+    label: str | None = None
+    seed: int | None = None
+    overrides: Overrides = field(default_factory=Overrides)
+    data_dir: Path | None = None
+    study: str | None = None
+    format: str = "table"
+    exit_zero: bool = False
+    verbosity: int = 0
+    command: str = ""
+
+
+def run_train(request: TrainRequest) -> int:
+    """Train one configuration and show it; returns the exit code."""
+    workspace = Workspace(request.folder).create()
+    console = Console(stderr=True)
+    plan = make_plan(
+        workspace,
+        request.name,
+        request.overrides,
+        request.data_dir,
+        request.study,
+        lambda text: console.print(text, markup=False, highlight=False),
+    )
+    interruption = Interruption()
+    with signals_to(interruption):
+        origin, outcome = _train(request, workspace, plan, console, interruption)
+    if interruption.exit_code is not None:
+        console.print(
+            f"The trial is kept: tuner sweep {plan.study} repeats what is not finished.",
+            markup=False,
+            highlight=False,
+        )
+        return interruption.exit_code
+    run_show(ShowRequest(plan.study, request.folder, str(origin), format=request.format))
+    meets = any(entry.trial == origin for entry in outcome.meets)
+    return 0 if meets or request.exit_zero else NONE_MEETS
+
+
+def _train(
+    request: TrainRequest,
+    workspace: Workspace,
+    plan: Plan,
+    console: Console,
+    interruption: Interruption,
+) -> tuple[int, Outcome]:
+    """Train the configuration in its study; returns the trial's number and the study's outcome."""
+    study = open_study(workspace, plan.study, plan.definition, plan.identity, plan.base)
+    try:
+        before = study.records()
+        params = configuration_of(plan.definition, before, request.start, request.fixes, plan.study)
+        label = _label(request.label, plan.definition, before)
+        ticket = study.take_by_hand(label, params, request.seed)
+        tickets = [ticket]
+        total = len(study.records())
+        study.set_requested(max(study.requested, total))
+        job = Job(
+            workspace,
+            plan,
+            study,
+            total,
+            workers=1,
+            command=request.command,
+            take=lambda: tickets.pop() if tickets else None,
+        )
+        verbosity = -1 if request.verbosity < 0 else 1
+        observer = make_observer(console, plan.study, 1, 0, 0, 1, verbosity)
+        train_trials(job, observer, interruption.controls)
+        return ticket.origin, job.outcome()
+    finally:
+        study.close()
+
+
+def configuration_of(
+    definition: SweepDefinition,
+    records: Sequence[TrialRecord],
+    start: str | None,
+    fixes: Sequence[str],
+    study: str,
+) -> Params:
+    """The complete configuration that the command line describes.
+
+    Args:
+        definition: its fixed values, and then the defaults, are the start where `start` is None.
+        records: the study's trials.
+        start: a trial's number, a variant's name or `best`.
+        fixes: `NAME=VALUE`.
+        study: the study's name, for messages.
+
+    Raises:
+        StudyError: there is no such trial.
+        DefinitionError: names every option that does not hold a parameter's value.
+    """
+    base = definition.fixed if start is None else _params_of(definition, records, start, study)
+    # Read like the fixed values of a sweep file, so that the same mistakes get the same words.
+    raw = {
+        "dataset": definition.dataset,
+        "targets": [target.text for target in definition.targets],
+        "fixed": base,
+        "variants": {BY_HAND: {}},
+    }
+    return definitions.restore(raw, study, Overrides(fixes=tuple(fixes))).variants[BY_HAND]
+
+
+def _params_of(
+    definition: SweepDefinition, records: Sequence[TrialRecord], start: str, study: str
+) -> Params:
+    if start in definition.variants:  # also one that no trial has been made of yet
+        return definition.variants[start]
+    outcome = select(
+        study, definition.dataset, records, definition.targets, definition.epoch, len(records)
+    )
+    entry = find_trial(outcome, start)
+    if not entry.params:
+        raise UsageError(f"trial {entry.trial} of {study} has no configuration yet.")
+    return entry.params
+
+
+def _label(given: str | None, definition: SweepDefinition, records: Sequence[TrialRecord]) -> str:
+    """The trial's name: the one given, unless it is taken, or the next `by-hand-N`."""
+    taken = {record.variant for record in records if record.variant} | set(definition.variants)
+    if given is None:
+        number = 1
+        while f"{BY_HAND}-{number}" in taken:
+            number += 1
+        return f"{BY_HAND}-{number}"
+    if given in taken:
+        raise UsageError(f"the study has a trial called {given} already: give another --as.")
+    if not re.fullmatch(r"[^\W\d][\w.\- ]{0,59}", given) or given == "best":
+        raise UsageError(
+            f"{given!r} cannot name a trial: begin with a letter, and use letters, digits, "
+            "spaces, `-`, `_` and `.`, 60 at most."
+        )
+    return given

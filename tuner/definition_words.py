@@ -1,0 +1,130 @@
+"""The words of the reference of sweep files: what each key and each choice is for.
+
+The rule: nothing here says what is allowed or what a default is; the models and the catalogue do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a key is for, in a sentence or two, and an example as it stands in a file."""
+
+    text: str
+    example: str
+
+
+KEYS: dict[str, Meaning] = {
+    "dataset": Meaning(
+        "The data set to train on; `tuner data` lists those there are.", "dataset: digits"
+    ),
+    "model": Meaning("What is trained: a multilayer perceptron.", "model: mlp"),
+    "epochs": Meaning(
+        "Passes over the training rows in a full trial; learning-rate schedules span them.",
+        "epochs: 30",
+    ),
+    "epoch": Meaning(
+        "Which epoch stands for a trial. `best`: of the epochs that meet all targets the one with "
+        "the best val_accuracy, and where none does, the one that comes closest. `last`: the last; "
+        "a trial that was stopped early then never meets.",
+        "epoch: best",
+    ),
+    "trials": Meaning(
+        "Configurations trained in all, variants included. It may change while a study goes on; "
+        "`--trials` and `--add` replace it.",
+        "trials: 50",
+    ),
+    "split": Meaning(
+        "How validation rows are cut from the training rows. `stratified`: drawn by `seed` from "
+        "every class in proportion. `tail`: the last rows, as Keras's `validation_split` does.",
+        "split: tail",
+    ),
+    "validation": Meaning(
+        "The share of the training rows that is held out for validation. `test` validates on the "
+        "test split itself: a declared exception, with a banner on every report, because the test "
+        "split then chooses the winner.",
+        "validation: 0.25",
+    ),
+    "sampler": Meaning("Who proposes configurations.", "sampler: random"),
+    "pruner": Meaning(
+        "Who stops trials before their last epoch. A variant, and a trial that has met the "
+        "targets, is never stopped.",
+        "pruner: none",
+    ),
+    "seed": Meaning(
+        "Decides the split, the proposals and each trial's own seed.",
+        "seed: 7",
+    ),
+    "targets": Meaning(
+        "What a configuration has to reach, all at one and the same epoch: a list of texts, or one "
+        "text with several targets in it.",
+        'targets: ["val >= 90%", "train < 95%"]',
+    ),
+    "space": Meaning(
+        "The parameters that are searched, and what is tried of each. It may be left out where "
+        "`variants` has something to compare.",
+        "space: {l2: {min: 1.0e-6, max: 1.0e-1, log: true, or: 0}, units: [64, 128]}",
+    ),
+    "fixed": Meaning(
+        "Parameters held at one value in every trial. What neither `space` nor `fixed` names has "
+        "its default.",
+        "fixed: {optimizer: sgd, layers: [128, 64]}",
+    ),
+    "variants": Meaning(
+        "Configurations with a name, trained first, and never pruned. What one leaves out comes "
+        "from `fixed`, then from the defaults; its values may lie outside the space.",
+        "variants: {baseline: {l2: 0, dropout: 0}, wide: {units: 1024}}",
+    ),
+    "early_stopping": Meaning(
+        "Ends a trial when `monitor` has not improved for `patience` epochs, as in Keras. The "
+        "trial counts as complete; by default no trial is ended that way.",
+        "early_stopping: {monitor: val_loss, patience: 5}",
+    ),
+}
+
+DOMAIN_KEYS: dict[str, str] = {
+    "min": "the low end of a range, itself included",
+    "max": "the high end of a range, itself included",
+    "log": "`true`: drawn evenly in the logarithm, so that 1e-5 is as likely as 1e-2; min > 0",
+    "step": "values are min, min + step, …, max; not with `log`, not with `steps`",
+    "steps": "number of points that the sampler `grid` makes of the range, ends included; other "
+    "samplers ignore it",
+    "or": "one value outside the range that may be drawn instead, such as 0 beside a `log` range",
+    "values": "a list of what is tried; ascending numbers count as ordered",
+    "when": "the parameter is drawn only where another one has this value, or one of these values",
+}
+
+SAMPLERS: dict[str, str] = {
+    "tpe": "learns from finished trials where to look (tree-structured Parzen estimator); the "
+    "first 10 trials are random",
+    "random": "draws each trial independently",
+    "qmc": "a scrambled Sobol sequence: spreads over the space more evenly than `random`",
+    "grid": "every combination of `values`, `step` or `steps`, conditions kept; ends early when "
+    "all are done",
+}
+
+PRUNERS: dict[str, str] = {
+    "overfit": "a trial whose train accuracy broke its ceiling while val missed its floor for 5 "
+    "epochs in a row; and, from a third of the epochs on, one whose best val is in the lowest "
+    "quarter of at least 8 trials of the same schedule, unless it is within 0.02 of the val floor",
+    "percentile": "from a third of the epochs on, and after 8 trials, the lowest quarter (Optuna)",
+    "median": "from a third of the epochs on, and after 5 trials, what is below the median "
+    "(Optuna)",
+    "halving": "from a third of the epochs on, about half of the trials at each rung: Optuna's "
+    "successive halving",
+    "none": "nothing",
+}
+
+EFFECT: dict[str, str] = {
+    "l2": "hidden layers only, never biases or the output",
+    "dropout": "hidden layers only",
+    "momentum": "only with `optimizer: sgd`",
+    "units": "only at a depth of 1 or more",
+    "depth": "unless `layers` is fixed",
+    "layers": "only in `fixed` and `variants`; replaces `depth` and `units`",
+    "batch_norm": "hidden layers only",
+    "activation": "hidden layers only",
+}
+"""When a parameter acts, for those that do not always."""
