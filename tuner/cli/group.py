@@ -13,7 +13,33 @@ EPILOG = (
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EPILOG)
+SECTIONS = {
+    "Search": ("sweep", "train", "init"),
+    "Look": ("report", "list", "status", "show", "compare", "data", "ui"),
+    "Keep house": ("delete", "clean", "doctor", "completion"),
+}
+
+
+class Sections(click.Group):
+    """A group whose help lists its commands by what they are for."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one list a section; what stands in none comes last."""
+        known = [name for names in SECTIONS.values() for name in names]
+        rest = tuple(name for name in self.list_commands(ctx) if name not in known)
+        for title, names in {**SECTIONS, "Other": rest}.items():
+            commands = {name: self.get_command(ctx, name) for name in names}
+            rows = [
+                (name, command.get_short_help_str(limit=300))
+                for name, command in commands.items()
+                if command is not None and not command.hidden
+            ]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
+@click.group(cls=Sections, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EPILOG)
 @click.version_option(__version__, "--version", prog_name="tuner")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context

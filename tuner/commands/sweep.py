@@ -68,17 +68,18 @@ def run_sweep(request: SweepRequest) -> int:
         raise UsageError("--name names one study; give one sweep with it.")
     workspace = Workspace(request.folder).create()
     console = Console(stderr=True)
-    plans = [
-        make_plan(
-            workspace,
-            name,
-            request.overrides,
-            request.data_dir,
-            request.study,
-            lambda text: console.print(text, markup=False, highlight=False),
-        )
-        for name in request.names
-    ]
+    with console.status("Preparing data …"):
+        plans = [
+            make_plan(
+                workspace,
+                name,
+                request.overrides,
+                request.data_dir,
+                request.study,
+                lambda text: console.print(text, markup=False, highlight=False),
+            )
+            for name in request.names
+        ]
     names = [plan.study for plan in plans]
     if len(set(names)) < len(names):
         raise UsageError(f"two of these sweeps are one study: {', '.join(names)}.")

@@ -64,14 +64,15 @@ def run_train(request: TrainRequest) -> int:
     """Train one configuration and show it; returns the exit code."""
     workspace = Workspace(request.folder).create()
     console = Console(stderr=True)
-    plan = make_plan(
-        workspace,
-        request.name,
-        request.overrides,
-        request.data_dir,
-        request.study,
-        lambda text: console.print(text, markup=False, highlight=False),
-    )
+    with console.status("Preparing data …"):
+        plan = make_plan(
+            workspace,
+            request.name,
+            request.overrides,
+            request.data_dir,
+            request.study,
+            lambda text: console.print(text, markup=False, highlight=False),
+        )
     interruption = Interruption()
     with signals_to(interruption):
         origin, outcome = _train(request, workspace, plan, console, interruption)
