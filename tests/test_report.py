@@ -652,7 +652,7 @@ def test_json_is_strict_and_complete(
     read = json.loads(dumps([outcome]), parse_constant=refuse)
     assert read == to_json(outcome)
     assert list(read) == [
-        *("schema", "study", "dataset", "targets", "trials"),
+        *("schema", "study", "dataset", "targets", "what_if", "trials"),
         *("meets", "nearest", "binding_target", "summary"),
     ]
     for entry in (*read["meets"], *read["nearest"]):

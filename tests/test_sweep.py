@@ -189,7 +189,7 @@ def test_the_same_again_trains_nothing_and_add_trains_more(
     more = json.loads(out)
     assert more["trials"]["requested"] == more["trials"]["complete"] + more["trials"]["pruned"] == 5
     out, _ = tuner(folder, "status", "--format", "json")
-    assert json.loads(out)[0]["requested"] == 5
+    assert json.loads(out)["studies"][0]["requested"] == 5
 
 
 def test_another_definition_under_the_same_name_is_refused(

@@ -207,6 +207,7 @@ class TrialRecord:
         spec: the TrialSpec as JSON, to repeat the trial from its record alone.
         device: what it ran on.
         weights: file with the weights of the chosen epoch, or None.
+        attempts: how many attempts it took so far; those given back in order do not count.
     """
 
     number: int
@@ -224,6 +225,7 @@ class TrialRecord:
     spec: dict[str, Any] = field(default_factory=dict)
     device: str = ""
     weights: str | None = None
+    attempts: int = 1
 
     @property
     def seconds(self) -> float | None:

@@ -2,14 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import codecs
+import io
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.text import Text
 
+from tuner.report.jsonout import finite
 from tuner.report.selection import Outcome
 from tuner.report.tables import next_command, outcome_table, sentence, summary_table
+
+_PLAIN = {"–": "-", "—": "-", "·": "|", "×": "x", "…": "...", "“": '"', "”": '"', "≥": ">="}
+
+
+def result_console() -> Console:
+    """A console on stdout; what its encoding lacks is written in the nearest ASCII."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        codecs.register_error("tuner.plain", _nearest_ascii)
+        sys.stdout.reconfigure(errors="tuner.plain")
+    return Console(highlight=False)
+
+
+def _nearest_ascii(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(glyph, "?") for glyph in lacking), error.end
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print one JSON object; figures that are not finite become null."""
+    click.echo(json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Print rows as CSV; with no rows the header stands alone."""
+    import pandas as pd
+
+    # As objects, so that a whole number stays one where another row has none.
+    frame = pd.DataFrame(rows, columns=list(columns), dtype=object)
+    click.echo(frame.to_csv(index=False, lineterminator="\n"), nl=False)
+
+
+def print_closing(console: Console, sentence: str, command: str) -> None:
+    """The plain sentence and the next command that end every result for a person."""
+    console.print(Text(sentence))
+    console.print(Text(f"Next: {command}"), soft_wrap=True)
 
 
 def print_outcomes(outcomes: Sequence[Outcome], form: str) -> None:
@@ -27,7 +70,7 @@ def print_outcomes(outcomes: Sequence[Outcome], form: str) -> None:
 
 
 def _print_tables(outcomes: Sequence[Outcome]) -> None:
-    console = Console(highlight=False)
+    console = result_console()
     for outcome in outcomes:
         console.print(outcome_table(outcome))
         console.print()

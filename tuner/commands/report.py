@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tuner import definition as definitions
@@ -65,9 +65,9 @@ def _startable(workspace: Workspace, name: str) -> str:
 
 
 def outcome_of(summary: StudySummary, targets: tuple[Target, ...] = ()) -> Outcome:
-    """The outcome of a stored study, by its own targets unless others are given."""
+    """The outcome of a stored study; other targets than its own make it a what-if."""
     definition = definitions.restore(summary.definition, summary.name)
-    return select(
+    found = select(
         summary.name,
         summary.dataset,
         summary.records,
@@ -75,3 +75,4 @@ def outcome_of(summary: StudySummary, targets: tuple[Target, ...] = ()) -> Outco
         definition.epoch,
         max(summary.requested, len(summary.records)),
     )
+    return replace(found, what_if=bool(targets) and set(targets) != set(definition.targets))

@@ -2,84 +2,98 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tuner.commands.listing import (
+    SCHEMA,
+    Listed,
+    after_a_list,
+    last_used,
+    moment,
+    print_nothing,
+)
+from tuner.commands.output import print_closing, print_json, print_rows, result_console
 from tuner.commands.report import find_studies, outcome_of
-from tuner.report.selection import Outcome
-from tuner.report.wording import trials_text
-from tuner.search.records import StudySummary, summaries
+from tuner.report.wording import figure_text, trials_text
+from tuner.search.records import summaries
 from tuner.workspace import Workspace
 
-COLUMNS = ("study", "dataset", "trials", "running", "failed", "meets", "best val", "last trial")
+FIELDS = (
+    "study",
+    "dataset",
+    "requested",
+    "complete",
+    "pruned",
+    "failed",
+    "running",
+    "waiting",
+    "meets",
+    "best_val_accuracy",
+    "last_ended",
+)
 
 
 def run_status(folder: Path, names: Sequence[str], form: str) -> int:
     """Print a row a study; all studies where no name is given."""
     workspace = Workspace(folder)
-    found = find_studies(workspace, names) if names else summaries(workspace)
-    rows = [_row(summary, outcome_of(summary)) for summary in found]
+    summed = find_studies(workspace, names) if names else summaries(workspace)
+    found = [Listed(outcome_of(summary), last_used(summary.records)) for summary in summed]
     if form == "json":
-        click.echo(json.dumps(rows, indent=2))
+        print_json({"schema": SCHEMA, "studies": [_json(row) for row in found]})
     elif form == "csv":
-        import pandas as pd
-
-        click.echo(pd.DataFrame(rows).to_csv(index=False, lineterminator="\n"), nl=False)
+        print_rows([_json(row) for row in found], FIELDS)
     else:
-        _print_table(rows, folder)
+        _print_table(found, folder)
     return 0
 
 
-def _row(summary: StudySummary, outcome: Outcome) -> dict[str, object]:
-    ended = [record.ended for record in summary.records if record.ended]
+def _json(row: Listed) -> dict[str, Any]:
+    outcome = row.outcome
     best = outcome.meets[0] if outcome.meets else outcome.best
+    ended = [entry.record.ended for entry in outcome.entries if entry.record.ended]
     return {
-        "study": summary.name,
-        "dataset": summary.dataset,
+        "study": outcome.study,
+        "dataset": outcome.dataset,
         **asdict(outcome.counts),
         "meets": len(outcome.meets),
         "best_val_accuracy": best.figure("val_accuracy") if best else None,
-        "last_ended": _moment(max(ended)) if ended else None,
+        "last_ended": moment(max(ended)) if ended else None,
     }
 
 
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
-
-
-def _print_table(rows: Sequence[dict[str, object]], folder: Path) -> None:
-    console = Console(highlight=False)
-    if not rows:
-        console.print(Text(f"No study in {folder} yet."))
-        console.print(Text("Next: tuner sweep digits"))
+def _print_table(found: Sequence[Listed], folder: Path) -> None:
+    console = result_console()
+    if not found:
+        print_nothing(console, folder)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in COLUMNS:
-        table.add_column(name, justify="left" if name in ("study", "dataset") else "right")
-    for row in rows:
-        done = sum(int(str(row[key])) for key in ("complete", "pruned", "failed"))
-        best = row["best_val_accuracy"]
+    for name in ("study", "dataset"):
+        table.add_column(name, overflow="fold")
+    waiting = any(row.outcome.counts.waiting for row in found)
+    states = ["running", *(["waiting"] if waiting else []), "failed"]
+    for name in ("trials", *states, "meet", "best val", "last trial"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in found:
+        outcome, counts, values = row.outcome, asdict(row.outcome.counts), _json(row)
         table.add_row(
-            Text(str(row["study"])),
-            Text(str(row["dataset"])),
-            f"{done}/{row['requested']}",
-            str(row["running"]),
-            str(row["failed"]),
-            str(row["meets"]),
-            f"{best:.4f}" if isinstance(best, float) else "–",
-            str(row["last_ended"] or "–")[:16].replace("T", " "),
+            Text(outcome.study),
+            Text(outcome.dataset),
+            f"{outcome.counts.finished}/{outcome.counts.requested}",
+            *(str(counts[state]) for state in states),
+            str(values["meets"]),
+            figure_text("val_accuracy", values["best_val_accuracy"], outcome.targets),
+            str(values["last_ended"] or "–")[:16].replace("T", " "),
         )
     console.print(table)
     console.print()
-    running = sum(int(str(row["running"])) for row in rows)
-    studies = "1 study" if len(rows) == 1 else f"{len(rows)} studies"
-    console.print(Text(f"{studies}, {trials_text(running)} running now."))
-    console.print(Text(f"Next: tuner report {rows[0]['study']}"))
+    running = sum(row.outcome.counts.running for row in found)
+    studies = "1 study" if len(found) == 1 else f"{len(found)} studies"
+    first = max(found, key=lambda r: (r.outcome.counts.running > 0, r.last_used or 0.0))
+    sentence = f"{studies}, {trials_text(running)} running now."
+    print_closing(console, sentence, after_a_list(first.outcome))

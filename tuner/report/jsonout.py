@@ -26,13 +26,14 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
         "study": outcome.study,
         "dataset": outcome.dataset,
         "targets": [asdict(target) for target in outcome.targets],
+        "what_if": outcome.what_if,
         "trials": asdict(outcome.counts),
-        "meets": [_entry(entry) for entry in outcome.meets],
-        "nearest": [_entry(entry) for entry in outcome.nearest],
+        "meets": [entry_json(entry) for entry in outcome.meets],
+        "nearest": [entry_json(entry) for entry in outcome.nearest],
         "binding_target": outcome.binding_target,
         "summary": {"sentence": sentence(outcome), "next": next_command(outcome)},
     }
-    clean: dict[str, Any] = _finite(raw)
+    clean: dict[str, Any] = finite(raw)
     return clean
 
 
@@ -64,7 +65,8 @@ def to_csv(outcomes: Sequence[Outcome]) -> str:
     return str(together.to_csv(index=False, lineterminator="\n"))
 
 
-def _entry(entry: Entry) -> dict[str, Any]:
+def entry_json(entry: Entry) -> dict[str, Any]:
+    """One judged trial, as `meets` and `nearest` list it."""
     figures = {metric: entry.figure(metric) for metric in METRICS}
     weights = figures["parameters"]
     return {
@@ -81,12 +83,12 @@ def _entry(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """`value` with every number that JSON cannot hold turned into null."""
     if isinstance(value, dict):
-        return {str(key): _finite(item) for key, item in value.items()}
+        return {str(key): finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -94,6 +94,7 @@ class Outcome:
         entries: one for every record, by trial number.
         banner: a warning that belongs above every table, or None.
         seconds: time during which at least one trial was running.
+        what_if: the targets are not the study's own: nothing was searched for by them.
     """
 
     study: str
@@ -107,6 +108,7 @@ class Outcome:
     entries: tuple[Entry, ...]
     banner: str | None
     seconds: float
+    what_if: bool = False
 
     @property
     def judged(self) -> int:

@@ -26,8 +26,10 @@ from rich.text import Text
 from tuner.report.selection import Entry, Outcome, window_text
 from tuner.report.wording import (
     DOT,
+    SHORT,
     amount_text,
     bracket,
+    brief,
     duration_text,
     figure_text,
     joined,
@@ -40,14 +42,6 @@ from tuner.report.wording import (
 )
 from tuner.targets import METRICS, Target
 
-_SHORT = {
-    "val_accuracy": "val",
-    "train_accuracy": "train",
-    "accuracy_gap": "gap",
-    "val_loss": "val loss",
-    "train_loss": "train loss",
-    "parameters": "weights",
-}
 _WIDE = 100  # from this many characters on, losses and full column names fit beside the parameters
 
 
@@ -81,6 +75,8 @@ def sentence(outcome: Outcome) -> str:
 def next_command(outcome: Outcome) -> str:
     """The command that a person would type next."""
     name, counts = shlex.quote(outcome.study), outcome.counts
+    if outcome.what_if:
+        return f"tuner report {name}"  # back to what the study itself asks for
     if counts.running:
         return f"tuner status {name}"
     if counts.finished < counts.requested:
@@ -162,7 +158,7 @@ def _of(outcome: Outcome, entry: Entry, metric: str) -> str:
 
 def _miss_text(outcome: Outcome, entry: Entry, target: Target, with_value: bool) -> str:
     """`train 0.961 (0.011 over)`, or `train 0.011 over` where the figure stands beside it."""
-    name, figure = _SHORT[target.metric], entry.figure(target.metric)
+    name, figure = SHORT[target.metric], entry.figure(target.metric)
     if figure is None:
         unmeasured = entry.violations[target.text] is None
         return f"{name} not measured" if unmeasured else f"{name} not finite"
@@ -271,7 +267,10 @@ def _title(outcome: Outcome) -> Text:
         done = f"{counts.finished} of {trials_text(counts.requested)}"
     head = [outcome.study, *([outcome.dataset] if outcome.dataset != outcome.study else [])]
     text = Text(DOT.join(head), style="bold")
-    text.append(DOT + (listed([t.text for t in outcome.targets]) or "no targets"), "not bold")
+    goal = listed([t.text for t in outcome.targets]) or "no targets"
+    text.append(f"{DOT}{'what if: ' if outcome.what_if else ''}{goal}", "not bold")
+    if outcome.what_if:
+        text.append("\nNo trial was searched for by these targets.", "not bold dim")
     spent = [duration_text(outcome.seconds)] if outcome.seconds else []
     return text.append(
         f"\n{DOT.join([f'{done}: ' + ', '.join(told) if told else done, *spent])}", "not bold dim"
@@ -293,7 +292,7 @@ def _entries_table(
     asked = [target.metric for target in outcome.targets]
     usual = ["val_accuracy", "train_accuracy", *(["accuracy_gap", "val_loss"] if wide else [])]
     metrics = usual + [m for m in METRICS if m in asked and m not in usual]
-    table = _table()
+    table = new_table()
     for name in ("trial", *(_heading(m, wide) for m in metrics), "epoch"):
         table.add_column(name, justify="right", no_wrap=True)
     windowed = any(entry.windows for entry in shown)
@@ -323,7 +322,8 @@ def _entries_table(
     return table
 
 
-def _table() -> Table:
+def new_table() -> Table:
+    """An empty table as all results have it: a rule below the head and no borders."""
     return Table(
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
@@ -335,7 +335,7 @@ def _table() -> Table:
 
 def _heading(metric: str, wide: bool) -> str:
     full = {"val_accuracy": "val acc", "train_accuracy": "train acc"} if wide else {}
-    return full.get(metric, _SHORT[metric])
+    return full.get(metric, SHORT[metric])
 
 
 def _cell(topic: str, phrase: str) -> str:
@@ -363,7 +363,7 @@ def _notes(shown: Sequence[Entry], common: Mapping[str, str]) -> Iterable[Text]:
 
 def summary_table(outcomes: Sequence[Outcome]) -> ConsoleRenderable:
     """One row a study: how many trials meet, the best figures, and what holds the rest back."""
-    table = _table()
+    table = new_table()
     table.add_column("study", overflow="fold")
     for name in ("trials", "meet", "best val", "train"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -382,11 +382,7 @@ def summary_table(outcomes: Sequence[Outcome]) -> ConsoleRenderable:
             Text(str(len(outcome.meets)), style="bold green" if outcome.meets else ""),
             *best,
             Text(f"{near.trial}: {_misses(outcome, near, with_value=False)}" if near else "–"),
-            next((_brief(t) for t in outcome.targets if t.text == outcome.binding_target), "–"),
+            next((brief(t) for t in outcome.targets if t.text == outcome.binding_target), "–"),
         )
     banners = [(o.study, o.banner) for o in outcomes if o.banner]
     return Group(table, *(Text(f"! {s}: {b}", style="bold yellow") for s, b in banners))
-
-
-def _brief(target: Target) -> str:
-    return f"{_SHORT[target.metric]} {target.text.removeprefix(target.metric).strip()}"

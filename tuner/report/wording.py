@@ -13,6 +13,15 @@ from tuner.trial import Params, ParamValue
 
 DOT = " · "
 
+SHORT = {
+    "val_accuracy": "val",
+    "train_accuracy": "train",
+    "accuracy_gap": "gap",
+    "val_loss": "val loss",
+    "train_loss": "train loss",
+    "parameters": "weights",
+}
+
 
 def one_line(text: str, most: int = 120) -> str:
     """The text on one line, cut at `most` characters."""
@@ -38,6 +47,16 @@ def trials_text(count: int) -> str:
 def listed(texts: Sequence[str]) -> str:
     """`a, b and c`."""
     return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
+
+
+def brief(target: Target) -> str:
+    """`val >= 0.9`: a target for a narrow column."""
+    return f"{SHORT[target.metric]} {target.text.removeprefix(target.metric).strip()}"
+
+
+def goal_text(targets: Iterable[Target]) -> str:
+    """`val >= 0.9, train < 0.95`: all targets for a column."""
+    return ", ".join(map(brief, targets)) or "none"
 
 
 def figure_text(metric: str, value: float | None, targets: Iterable[Target] = ()) -> str:
@@ -72,6 +91,17 @@ def duration_text(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def ago_text(seconds: float) -> str:
+    """How long ago something was: `just now`, `5 min ago`, `3 h ago`, `12 days ago`."""
+    if seconds < 60:
+        return "just now"
+    for limit, each, unit in ((3600, 60, "min"), (86400, 3600, "h")):
+        if seconds < limit:
+            return f"{int(seconds // each)} {unit} ago"
+    days = int(seconds // 86400)
+    return f"{days} {plural('day', days)} ago"
+
+
 def number_text(value: ParamValue) -> str:
     """A parameter's value, short enough to compare by eye: `9.3e-4`, `0.41`, `512`, `128-64`."""
     if isinstance(value, list):
@@ -90,6 +120,11 @@ def number_text(value: ParamValue) -> str:
         if "e" not in text and not float(text).is_integer():
             return text
     return repr(value)
+
+
+def value_text(value: ParamValue) -> str:
+    """A parameter's value with enough digits to repeat it by hand: `0.000361234`."""
+    return f"{value:.6g}" if isinstance(value, float) else number_text(value)
 
 
 def _shape(params: Params) -> str | None:

@@ -18,7 +18,7 @@ from tuner.search import owners
 from tuner.search.ledger import Attempt, Logical, logical_trials
 from tuner.search.sampling import quiet
 from tuner.search.storage import open_storage
-from tuner.trial import TrialRecord, from_columns
+from tuner.trial import EpochMetrics, TrialRecord, from_columns
 from tuner.trial import TrialState as State
 from tuner.workspace import Workspace
 
@@ -123,7 +123,7 @@ def _record(
         params=known.get("config", {}),
         reason=known.get("reason"),
         variant=known.get("variant"),
-        epochs=from_columns(known.get("epochs", {})),
+        epochs=from_columns(known.get("epochs", {})) if state != "running" else _so_far(trial),
         seed=known.get("seed", 0),
         started=started,
         ended=known.get("ended"),
@@ -131,4 +131,11 @@ def _record(
         spec=known.get("spec", {}),
         device=known.get("device", ""),
         weights=str(weights) if known.get("weights") and weights.exists() else None,
+        attempts=logical.used + (logical.counting.state not in ("waiting", "failed")),
     )
+
+
+def _so_far(trial: FrozenTrial) -> tuple[EpochMetrics, ...]:
+    """What is known of a running trial: its validation accuracy at each epoch that has ended."""
+    seen = sorted(trial.intermediate_values.items())
+    return tuple(EpochMetrics(epoch, value, None).finite() for epoch, value in seen)
