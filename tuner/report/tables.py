@@ -86,7 +86,7 @@ def next_command(outcome: Outcome) -> str:
     if not outcome.meets:
         return f"tuner sweep {name} --add {max(counts.requested, 1)}"
     if any(entry.run_id for entry in outcome.meets):
-        return "mlflow ui"
+        return "tuner ui"
     return f"tuner report {name} --format json"
 
 
