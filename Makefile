@@ -12,11 +12,11 @@ BIN := $(VENV)/bin
 SOURCES := tuner tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep test check lint bench clean
+.PHONY: help install sweep test check lint bench image-check clean
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1 /p' $(firstword $(MAKEFILE_LIST)) | \
-	while read -r target text; do printf '  make %-8s %s\n' "$$target" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 /p' $(firstword $(MAKEFILE_LIST)) | \
+	while read -r target text; do printf '  make %-11s %s\n' "$$target" "$$text"; done
 
 install: $(VENV)/.installed ## create .venv and install tuner into it
 
@@ -39,6 +39,9 @@ bench: $(VENV)/.installed-dev ## run the benchmarks
 	  [ -f "$$file" ] || continue; found=yes; \
 	  echo "$$file"; $(BIN)/python "$$file" || exit 1; \
 	done; [ $$found = yes ] || echo "benchmarks/ holds nothing to run."
+
+image-check: ## build the Docker image and try it (needs root and buildah; minutes)
+	@docker/image_check.sh
 
 clean: ## remove .venv, caches and builds; studies and runs stay
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
