@@ -378,7 +378,7 @@ def test_everybody_of_a_store(
     text = printed(capsys, "--by", "user")
     for words in ("1=", "digits:1", "easy:0", "A: val >= 0.9", "B: val >= 0.5", "no fair comp"):
         assert words in " ".join(text.split())
-    assert text.endswith("ann and ben are level on digits with 0.930.\nNext: mlflow ui\n")
+    assert text.endswith("ann and ben are level on digits with 0.930.\nNext: tuner ui\n")
     by_study = compared(capsys, "easy", "--by", "study")
     assert [(r["user"], r["study"]) for r in by_study["rows"]] == [("cleo", "easy")]
     assert by_study["notes"] == []

@@ -334,7 +334,7 @@ MISS = "val_accuracy >= 0.9 and train_accuracy < 0.95"
             f"2 of 2 trials meet {MISS}; the best, trial 7, reaches 0.930 on validation at epoch "
             "3 with train 0.940: the best of 2 trials on one validation split, not confirmed on "
             "fresh seeds.",
-            "mlflow ui",
+            "tuner ui",
         ),
         (
             [trial(4, GOOD, epoch(2, 0.91, 0.96))],

@@ -265,7 +265,7 @@ def test_where_the_run_and_the_weights_are(
     assert "not recorded; the next sweep of this study does" in text
     study.mark_recorded(study.records()[0], "a1b2c3")
     study.close()
-    assert "run a1b2c3 (mlflow ui shows it as “trial 0”)" in printed(capsys, "s")
+    assert "run a1b2c3 (tuner ui shows it as “trial 0”)" in printed(capsys, "s")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@server")
     text = printed(capsys, "s")
     assert "MLFLOW_TRACKING_URI" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -17,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stubs import environment
 
+from tuner import locks
 from tuner.errors import StudyError
 from tuner.locks import locked, try_lock
 from tuner.search.sampling import quiet
@@ -220,3 +222,42 @@ def test_a_lock_excludes_within_one_process_and_ends_with_its_block(tmp_path: Pa
         raise KeyError
     assert try_lock(descriptor)
     os.close(descriptor)
+
+
+@pytest.mark.parametrize(
+    "missing", [errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL]
+)
+def test_where_there_are_no_locks_it_is_said_once_and_work_goes_on(
+    missing: int,
+    journal: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(missing, os.strerror(missing))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    monkeypatch.setattr(locks, "_said", False)
+    here = study(journal)
+    with locked(journal.with_suffix(".ask")):
+        here.set_user_attr("a", 1)
+    assert study(journal).user_attrs == {"a": 1}
+    said = capsys.readouterr().err
+    assert said.count("cannot be locked") == 1
+    assert f"files in {journal.parent} cannot be locked ({os.strerror(missing)})" in said
+    with journal.with_suffix(".lock").open() as file, pytest.raises(OSError, match="Errno"):
+        try_lock(file.fileno())
+
+
+@pytest.mark.parametrize("other", [errno.EIO, errno.EBADF, errno.ESTALE])
+def test_other_errors_of_locking_are_errors(
+    other: int, journal: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(other, os.strerror(other))
+
+    study(journal)
+    monkeypatch.setattr("fcntl.flock", flock)
+    with pytest.raises(OSError, match=os.strerror(other)), locked(journal.with_suffix(".ask")):
+        raise AssertionError("the block is not entered")
+    assert capsys.readouterr().err == ""

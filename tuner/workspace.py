@@ -13,11 +13,23 @@ Standard library only; nothing is created until `create` is called.
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tuner.errors import WorkspaceError
+
+PROBE = ".tuner-probe-"
+LEFT_SECONDS = 600.0
+# What is written aside: `.NAME.PID`, and a word of whoever writes it.
+ASIDE = re.compile(r"\..+\.\d+(\.[0-9a-f]{8})?(\.npz|\.damaged)?$")
+# Operations 0 and 1 of Optuna's journal make and delete a study; `op_code` comes first.
+_STUDY_LINES = (b'{"op_code":0,', b'{"op_code":1,', b'{"op_code": 0,', b'{"op_code": 1,')
 
 
 @dataclass(frozen=True)
@@ -50,16 +62,53 @@ class Workspace:
         """The lock file called `name`."""
         return self.private / f"{name}.lock"
 
+    @property
+    def all_weights(self) -> Path:
+        """Folder of the kept weights of all studies."""
+        return self.private / "weights"
+
     def weights(self, uid: str) -> Path:
         """Folder of the kept weights of the study with this identity."""
-        return self.private / "weights" / uid
+        return self.all_weights / uid
+
+    def leftovers(self, older_than: float = LEFT_SECONDS) -> list[Path]:
+        """Files and folders written aside by processes that did not live to rename them.
+
+        Args:
+            older_than: seconds; what is younger may be being written.
+        """
+        found = [path for path in _entries(self.root) if path.name.startswith(PROBE)]
+        places = [self.private, self.data, self.data / "sources", *_entries(self.all_weights)]
+        found += [path for place in places for path in _entries(place) if ASIDE.match(path.name)]
+        return [path for path in found if age_of(path) > older_than]
+
+    def study_names(self) -> list[str]:
+        """Names of the studies in the journal, oldest first, read without Optuna.
+
+        For completion on the command line, where a second is long; lines that cannot be read are
+        passed over.
+        """
+        names: dict[int, str] = {}
+        made = 0
+        with suppress(OSError), self.journal.open("rb") as file:
+            for line in file:
+                if not line.startswith(_STUDY_LINES):
+                    continue
+                with suppress(ValueError, KeyError, TypeError):
+                    operation = json.loads(line)
+                    if operation["op_code"] == 1:
+                        names.pop(operation["study_id"], None)
+                    elif operation["study_name"] not in names.values():
+                        names[made] = operation["study_name"]
+                        made += 1
+        return list(names.values())
 
     def create(self) -> Workspace:
         """Make the folders; raises WorkspaceError where the directory cannot be written."""
         try:
             for folder in (self.data, self.owners, self.logs):
                 folder.mkdir(parents=True, exist_ok=True)
-            probe = self.root / f".tuner-probe-{os.getpid()}"
+            probe = self.root / f"{PROBE}{os.getpid()}"
             probe.touch()
             probe.unlink()
         except OSError as error:
@@ -77,3 +126,49 @@ def write_aside(path: Path, content: bytes) -> None:
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     aside.write_bytes(content)
     os.replace(aside, path)
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What is directly in `folder`, sorted; nothing where it cannot be read."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def files_in(path: Path) -> Iterator[Path]:
+    """All files below `path`, or `path` itself; links are not followed."""
+    if path.is_symlink() or not path.is_dir():
+        if os.path.lexists(path):
+            yield path
+        return
+    for below in _entries(path):
+        yield from files_in(below)
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """How many files are below `path`, and how many bytes they hold."""
+    count = total = 0
+    for file in files_in(path):
+        with suppress(OSError):
+            total += file.lstat().st_size
+            count += 1
+    return count, total
+
+
+def age_of(path: Path) -> float:
+    """Seconds since `path` or anything below it was last written to."""
+    latest = 0.0
+    for file in (path, *files_in(path)):
+        with suppress(OSError):
+            latest = max(latest, file.lstat().st_mtime)
+    return time.time() - latest
+
+
+def size_text(size: int) -> str:
+    """A number of bytes for a person: `0.2 MB`, `13 MB`, `1.4 GB`; `0 MB` for nothing."""
+    if size >= 1_000_000_000:
+        return f"{size / 1e9:.1f} GB"
+    if size >= 9_950_000 or size == 0:
+        return f"{size / 1e6:.0f} MB"
+    return f"{max(size / 1e6, 0.1):.1f} MB" if size >= 50_000 else f"{max(size / 1e3, 0.1):.1f} kB"

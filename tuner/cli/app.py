@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
+from types import FrameType
 
 import click
 
-from tuner.cli import reading, training
+from tuner.cli import datasets, keeping, reading, training
 from tuner.cli.group import cli
 from tuner.errors import TunerError
 
 # Importing a module adds its commands to `cli`, in this order.
-_COMMANDS = (training, reading)
+_COMMANDS = (training, reading, datasets, keeping)
 
 
 def main() -> None:
@@ -24,7 +26,14 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without ≥ shows ? instead
+    if os.getpid() == 1:
+        # In a container: the kernel keeps from process 1 every signal that it does not handle.
+        signal.signal(signal.SIGTERM, _end)
     sys.exit(run(sys.argv[1:]))
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)
 
 
 def run(arguments: list[str]) -> int:

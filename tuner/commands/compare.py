@@ -174,7 +174,7 @@ def _compare_store(request: CompareRequest) -> int:
     sentence = table_of_users.standings_sentence(rows)
     if request.format == "json":
         body = {"rows": [table_of_users.standing_json(row) for row in rows], "notes": unfair}
-        closing = {"sentence": sentence, "next": "mlflow ui"}
+        closing = {"sentence": sentence, "next": "tuner ui"}
         head = {"schema": SCHEMA, "kind": "standings", "by": by, "store": store.address}
         print_json({**head, **body, "summary": closing})
     elif request.format == "csv":
@@ -188,7 +188,7 @@ def _compare_store(request: CompareRequest) -> int:
         for note in unfair:
             console.print(note, markup=False, style="yellow")
         console.print()
-        print_closing(console, sentence, "mlflow ui")
+        print_closing(console, sentence, "tuner ui")
     return 0
 
 

@@ -1,40 +1,158 @@
-"""What this machine offers: cores and memory for workers, versions for the record."""
+"""What this machine offers: cores and memory for workers, versions for the record.
+
+The rule: what a container's or a job's limits allow is what there is, however large the machine.
+Where a system does not say, the nearest thing that it does say counts.
+"""
 
 from __future__ import annotations
 
 import os
 import platform
+import re
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 WORKER_BYTES = 1_500_000_000
 PACKAGES = ("tuner", "tensorflow", "keras", "optuna", "mlflow", "numpy", "scikit-learn")
+ROOT = Path("/")
+NO_LIMIT = 2**60  # version 1 of control groups writes the largest multiple of a page instead
 
 
-def cores() -> int:
-    """Cores that this process may use."""
+def cores(root: Path = ROOT) -> int:
+    """Cores that this process may use: its affinity and the quota of its control groups.
+
+    Args:
+        root: where `proc` and `sys` are looked for.
+    """
     if sys.platform != "win32" and hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
+        count = len(os.sched_getaffinity(0))
+    else:
+        count = os.cpu_count() or 1
+    quota = cpu_quota(root)
+    return max(1, count if quota is None else min(count, int(quota)))
 
 
-def free_memory() -> int | None:
-    """Bytes that can be taken without swapping, or None where the system does not say."""
+def cpu_quota(root: Path = ROOT) -> float | None:
+    """How many cores the control groups of this process allow; None where they set no limit."""
+    found = []
+    for folder in _groups("cpu", root):
+        words = _words(folder / "cpu.max")  # version 2: quota and period, or `max`
+        if not words:  # version 1
+            words = _words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us")
+        with suppress(ValueError, IndexError, ZeroDivisionError):
+            quota = int(words[0]) / int(words[1])
+            if quota > 0:  # version 1 writes -1 for no limit
+                found.append(quota)
+    return min(found, default=None)
+
+
+def free_memory(root: Path = ROOT) -> int | None:
+    """Bytes that can be taken without swapping, or None where the system does not say.
+
+    Args:
+        root: where `proc` and `sys` are looked for.
+    """
+    known = [m for m in (_system_memory(root), memory_left(root)) if m is not None]
+    return min(known, default=None)
+
+
+def memory_left(root: Path = ROOT) -> int | None:
+    """Bytes that the control groups of this process still allow; None where they set no limit.
+
+    File pages that can be dropped at any time do not count as taken.
+    """
+    found = []
+    for folder in _groups("memory", root):
+        limit, used, idle = "memory.max", "memory.current", "inactive_file"
+        if not (folder / limit).exists():  # version 1
+            limit, used = "memory.limit_in_bytes", "memory.usage_in_bytes"
+            idle = "total_inactive_file"
+        with suppress(ValueError, IndexError):
+            most, taken = int(_words(folder / limit)[0]), int(_words(folder / used)[0])
+            stat = _words(folder / "memory.stat")
+            if idle in stat:
+                taken -= int(stat[stat.index(idle) + 1])
+            if most < NO_LIMIT:
+                found.append(max(0, most - max(0, taken)))
+    return min(found, default=None)
+
+
+def _groups(controller: str, root: Path) -> Iterator[Path]:
+    """Folders of the control groups that this process is in, the innermost first."""
+    mounts = root / "sys" / "fs" / "cgroup"
     try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError, IndexError):
-        pass
+        lines = (root / "proc" / "self" / "cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, _, rest = line.partition(":")
+        names, _, path = rest.partition(":")
+        if names and controller not in names.split(","):
+            continue
+        # A container sees its own group at the top of the mount, whatever the path says.
+        inside = PurePosixPath(path.lstrip("/"))
+        places = [inside, *inside.parents] if inside.parts else [inside]
+        for mount in {mounts / names, mounts / controller} if names else {mounts}:
+            yield from (mount / place for place in places)
+
+
+def _words(file: Path) -> list[str]:
+    try:
+        return file.read_text().split()
+    except OSError:
+        return []
+
+
+def _system_memory(root: Path) -> int | None:
+    """What the system as a whole has left."""
+    words = _words(root / "proc" / "meminfo")
+    with suppress(ValueError, IndexError):
+        return int(words[words.index("MemAvailable:") + 1]) * 1024
+    if sys.platform == "darwin":
+        with suppress(OSError, subprocess.SubprocessError):
+            said = subprocess.run(["/usr/bin/vm_stat"], capture_output=True, text=True, timeout=5)
+            return read_vm_stat(said.stdout)
+    if sys.platform == "win32":
+        return _windows_memory()
     return None
 
 
-def fitting_workers() -> int:
+def read_vm_stat(text: str) -> int | None:
+    """Bytes that macOS's `vm_stat` calls free or soon free; None where it says something else."""
+    size = re.search(r"page size of (\d+) bytes", text)
+    pages = re.findall(r"^Pages (?:free|inactive|speculative):\s+(\d+)\.", text, re.MULTILINE)
+    return int(size[1]) * sum(map(int, pages)) if size and pages else None
+
+
+def _windows_memory() -> int | None:
+    """What Windows calls available physical memory."""
+    if sys.platform != "win32":
+        return None
+    import ctypes
+
+    class Status(ctypes.Structure):
+        _fields_ = (
+            ("length", ctypes.c_ulong),
+            ("load", ctypes.c_ulong),
+            ("total", ctypes.c_ulonglong),
+            ("available", ctypes.c_ulonglong),
+            ("rest", ctypes.c_ulonglong * 5),
+        )
+
+    status = Status(length=ctypes.sizeof(Status))
+    done = ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
+    return int(status.available) if done else None
+
+
+def fitting_workers(root: Path = ROOT) -> int:
     """One worker a core, as far as memory allows 1.5 GB for each; at least one."""
-    memory = free_memory()
-    by_memory = cores() if memory is None else memory // WORKER_BYTES
-    return int(max(1, min(cores(), by_memory)))
+    memory = free_memory(root)
+    by_memory = cores(root) if memory is None else memory // WORKER_BYTES
+    return int(max(1, min(cores(root), by_memory)))
 
 
 def versions() -> dict[str, str]:
@@ -49,10 +167,16 @@ def versions() -> dict[str, str]:
 
 
 def user() -> str:
-    """The login name, or an empty text where there is none (some containers)."""
+    """TUNER_USER, else the login name, or an empty text where there is none (some containers).
+
+    TUNER_USER tells people apart who share one login.
+    """
     import getpass
 
+    given = os.environ.get("TUNER_USER", "").strip()
+    if given:
+        return given
     try:
         return getpass.getuser()
-    except (OSError, KeyError):
+    except (OSError, KeyError, ImportError):
         return ""

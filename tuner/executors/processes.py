@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from tuner.errors import TrainingError
 from tuner.executors.base import Event, TrialLost
@@ -139,7 +139,8 @@ class ProcessExecutor:
         return [worker.line for worker in self._workers]
 
     def _start(self) -> _Process:
-        ours, theirs = self._context.Pipe()
+        pipe: Any = self._context.Pipe()  # Windows has a class of its own for its ends
+        ours, theirs = pipe
         options = WorkerOptions(trainer=self._trainer, threads=self._threads, logs=str(self._logs))
         process = self._context.Process(target=main, args=(theirs, options), daemon=True)
         with _without_interrupts():

@@ -8,11 +8,11 @@ imports this module first.
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 import os
 import signal
 import sys
 import threading
-import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -45,7 +45,7 @@ def main(connection: Connection, options: WorkerOptions) -> None:
     """Serve until the parent says so or is gone."""
     # Ctrl-C reaches the whole process group; what becomes of a trial is the parent's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _follow_parent(os.getppid())
+    _follow_parent()
     _print_to_log(Path(options.logs))
     threads = str(options.threads)
     os.environ.update(
@@ -84,12 +84,14 @@ def _print_to_log(folder: Path) -> None:
     os.close(descriptor)
 
 
-def _follow_parent(parent: int) -> None:
-    """End soon after the parent has ended in whatever way, even in the middle of an epoch."""
+def _follow_parent() -> None:
+    """End with the parent, in whatever way it ends, even in the middle of an epoch."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
+        parent.join()  # wakes when the parent's end of a pipe closes (its handle, on Windows)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

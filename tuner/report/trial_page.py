@@ -197,7 +197,7 @@ def _run_text(page: TrialPage) -> str:
         return "not recorded; the next sweep of this study does" if ended else "when it has ended"
     name = entry.variant or f"trial {entry.trial}"
     where = f", in the store that {page.store} names" if page.store else ""
-    return f"run {entry.run_id} (mlflow ui shows it as “{name}”{where})"
+    return f"run {entry.run_id} (tuner ui shows it as “{name}”{where})"
 
 
 def _charts(page: TrialPage, width: int, plain: bool) -> RenderResult:

@@ -7,15 +7,18 @@ here is the system's, and whoever takes it cuts a torn last line off before appe
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from tuner.errors import StudyError
-from tuner.locks import wait_lock
+from tuner.errors import StudyError, WorkspaceError
+from tuner.locks import open_lock, wait_lock
 
 
 class JournalLock:
@@ -30,10 +33,12 @@ class JournalLock:
         self._descriptor: int | None = None
 
     def acquire(self) -> bool:
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o644)
+        with _told(self._journal):
+            descriptor = open_lock(self._lock)
         try:
-            wait_lock(descriptor)
-            cut_torn_line(self._journal)
+            wait_lock(descriptor, self._lock)
+            with _told(self._journal):
+                cut_torn_line(self._journal)
         except BaseException:
             # Whoever calls releases what it acquired only; kept, it would block this very process.
             os.close(descriptor)
@@ -45,6 +50,21 @@ class JournalLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+@contextmanager
+def _told(journal: Path) -> Iterator[None]:
+    """Say of a journal that may be read only what can be done about it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        raise WorkspaceError(
+            f"cannot write {journal} ({error.strerror or error}), which may be read only.\n"
+            "Reading commands such as `tuner report` work here; "
+            "run tuner in a directory of your own to change something."
+        ) from error
 
 
 def cut_torn_line(path: Path) -> int:
@@ -85,7 +105,6 @@ def open_storage(journal: Path, lock: Path) -> JournalStorage:
     """The storage in `journal`; raises StudyError where the file is none."""
     try:
         journal.parent.mkdir(parents=True, exist_ok=True)
-        lock.parent.mkdir(parents=True, exist_ok=True)
         if journal.exists():
             refuse_others(journal)
         return JournalStorage(JournalFileBackend(str(journal), lock_obj=JournalLock(journal, lock)))

@@ -1,26 +1,19 @@
-"""The recorder that writes to MLflow, and the only place that imports it.
+"""The recorder that writes to MLflow.
 
-The rule: the store is where a plain `mlflow ui` in the working directory looks (`mlflow.db` and
-`mlruns/`), unless MLFLOW_TRACKING_URI names another one; MLflow's own global state is not touched.
-What a run holds is written in `tuner.tracking.base`.
+The rule: recording is a replay that finds what is there. Which store it is and how it is reached
+stands in `tuner.tracking.mlflow_connection`, what a run holds in `tuner.tracking.base`.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import re
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from tuner.errors import TrackingError
-from tuner.locks import locked
 from tuner.tracking.base import (
     CLOSED,
     CloseStatus,
@@ -38,22 +31,10 @@ from tuner.tracking.base import (
     trial_status,
     trial_tags,
 )
-from tuner.workspace import Workspace
+from tuner.tracking.mlflow_connection import Connection, where
 
 _log = logging.getLogger(__name__)
 
-_ENVIRONMENT = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    # MLflow's own figures wait four minutes for a server that is gone. A trial that is not recorded
-    # stays in the study and is replayed, so that waiting gains nothing.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-}
-_SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
-_LOUD = ("mlflow", "alembic", "sqlalchemy.engine", "urllib3.connectionpool")
-_LONGEST_CAUSE = 300
 # Opens the experiment among trained models in MLflow 3's pages, not among language models.
 _KIND = ("mlflow.experimentKind", "custom_model_development")
 
@@ -75,10 +56,7 @@ class MlflowRecorder:
     """
 
     def __init__(self, folder: Path, experiment: str | None = None) -> None:
-        self._folder = folder.resolve()
-        given = os.environ.get("MLFLOW_TRACKING_URI")
-        self._own = not given
-        self._uri = given or _sqlite_uri(self._folder / "mlflow.db")
+        self._store = Connection(folder)
         self._experiment = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME")
         self._client: Any = None
         self._sweep: _Sweep | None = None
@@ -86,11 +64,11 @@ class MlflowRecorder:
     @property
     def address(self) -> str:
         """Where the store is, without credentials, for messages."""
-        return str(self._folder / "mlflow.db") if self._own else _without_credentials(self._uri)
+        return self._store.address
 
     def open_sweep(self, info: SweepInfo) -> str:
-        with self._told(), self._locked():
-            client = self._connected()
+        with self._store.told(), self._store.locked():
+            client = self._client = self._store.client()
             experiment = self._experiment_id(self._experiment or info.study)
             tags = sweep_tags(info)
             found = self._search(experiment, "sweep", "tuner.study_uid", info.study_uid)
@@ -112,7 +90,7 @@ class MlflowRecorder:
         sweep = self._opened()
         record = view.record
         status = trial_status(record)
-        with self._told():
+        with self._store.told():
             run = self._trial_run(sweep, view)
             run_id = str(run.info.run_id)
             if run.info.status == "RUNNING":
@@ -123,7 +101,7 @@ class MlflowRecorder:
 
     def find(self, attempt: str) -> str | None:
         sweep = self._opened()
-        with self._told():
+        with self._store.told():
             found = self._search(sweep.experiment, "trial", "tuner.attempt", attempt)
         return str(found[0].info.run_id) if found else None
 
@@ -131,7 +109,7 @@ class MlflowRecorder:
         run_id = self._opened().run_id
         numbers, texts = split_summary(summary)
         now = milliseconds(time.time())
-        with self._told():
+        with self._store.told():
             self._write(run_id, [Point(k, v, now, 0) for k, v in numbers.items()], tags=texts)
             self._client.set_terminated(run_id, CLOSED[status])
 
@@ -140,33 +118,12 @@ class MlflowRecorder:
             raise RuntimeError("open_sweep comes first")
         return self._sweep
 
-    def _connected(self) -> Any:
-        """The client; called with the lock held, since two processes cannot migrate at once."""
-        if self._client is None:
-            client_of = _imported().MlflowClient
-            with warnings.catch_warnings():
-                # MLflow 3.17 sets up its tables in a way that SQLAlchemy 2.1 deprecates.
-                warnings.filterwarnings("ignore", "The ``noload`` loader", DeprecationWarning)
-                if _is_database(self._uri):
-                    _probe(self._uri)
-                if self._own:
-                    # Made once with its artifact root, or MLflow puts artifacts under the
-                    # directory that the process happens to be in.
-                    self._own_store()
-                self._client = client_of(tracking_uri=self._uri)
-        return self._client
-
-    def _own_store(self) -> Any:
-        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-        return SqlAlchemyStore(self._uri, str(self._folder / "mlruns"))
-
     def _experiment_id(self, name: str) -> str:
         from mlflow.exceptions import MlflowException
 
         found = self._client.get_experiment_by_name(name)
         if found is None:
-            maker = self._own_store() if self._own else self._client
+            maker = self._store.own_store() if self._store.own else self._client
             try:
                 made = str(maker.create_experiment(name))
                 self._client.set_experiment_tag(made, *_KIND)
@@ -187,7 +144,7 @@ class MlflowRecorder:
         """The run of this attempt, made if need be; of several one is kept."""
         record = view.record
         where = (sweep.experiment, "trial", "tuner.attempt", record.attempt)
-        with self._locked():
+        with self._store.locked():
             found = self._search(*where)
             if not found:
                 tags = trial_tags(sweep.info, view) | _mlflow_tags(sweep.info)
@@ -198,7 +155,7 @@ class MlflowRecorder:
                     tags=tags | {"mlflow.parentRunId": sweep.run_id},
                 )
                 # A request that was answered too late is sent again, and makes a second run.
-                found = self._search(*where) if _is_server(self._uri) else [run]
+                found = self._search(*where) if self._store.is_server else [run]
             found.sort(key=lambda run: run.info.status == "RUNNING")
             for extra in found[1:]:
                 if extra.info.status == "RUNNING":
@@ -206,11 +163,10 @@ class MlflowRecorder:
         return found[0]
 
     def _search(self, experiment: str, kind: str, tag: str, value: str) -> list[Any]:
-        quoted = f'"{value}"' if "'" in value else f"'{value}'"
         return list(
             self._client.search_runs(
                 [experiment],
-                filter_string=f"tags.`tuner.kind` = '{kind}' and tags.`{tag}` = {quoted}",
+                filter_string=where({"tuner.kind": kind, tag: value}),
                 order_by=["attributes.start_time ASC"],
             )
         )
@@ -237,101 +193,9 @@ class MlflowRecorder:
         try:
             self._client.log_dict(run_id, info.definition, "sweep.json")
         except Exception as error:
-            _log.warning("sweep.json is not beside the sweep's run: %s", self._cause(error))
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except TrackingError:
-            raise
-        except Exception as error:
-            hint = (
-                "check that the server runs and that MLFLOW_TRACKING_URI is right"
-                if _is_server(self._uri)
-                else "check that the folder can be written and the file is MLflow's"
-                if self._own
-                else "check MLFLOW_TRACKING_URI"
-            )
-            raise TrackingError(
-                f"tracking store {self.address}: {self._cause(error)}\n  {hint}"
-            ) from error
-
-    def _cause(self, error: BaseException) -> str:
-        """One line on what went wrong at the bottom, without credentials."""
-        while isinstance(below := error.__cause__ or error.__context__, Exception):
-            if isinstance(below, LookupError) or not str(below).strip():
-                break
-            error = below
-        text = str(error).strip() or type(error).__name__
-        text = text.replace(self._uri, self.address)
-        for secret in _secrets(self._uri):
-            text = text.replace(secret, "***")
-        line = _without_credentials(text.splitlines()[0])
-        return line if len(line) <= _LONGEST_CAUSE else f"{line[:_LONGEST_CAUSE]}…"
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """One process of this folder at a time; where locks cannot be had, without one."""
-        with ExitStack() as stack:
-            with suppress(OSError):
-                stack.enter_context(locked(Workspace(self._folder).lock("mlflow")))
-            yield
-
-
-def _imported() -> Any:
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    import mlflow
-
-    if "MLFLOW_LOGGING_LEVEL" not in os.environ:
-        # What goes wrong comes as an exception; MLflow prints its traceback as well.
-        for name in _LOUD:
-            logging.getLogger(name).setLevel(logging.CRITICAL)
-    return mlflow
-
-
-def _probe(uri: str) -> None:
-    """Fail at once where a database cannot be opened; MLflow retries for more than a minute."""
-    from mlflow.store.db.utils import create_sqlalchemy_engine
-
-    engine = create_sqlalchemy_engine(uri)
-    if engine.url.drivername.startswith("sqlite") and engine.url.database:
-        Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
-    try:
-        engine.connect().close()
-    finally:
-        engine.dispose()
+            _log.warning("sweep.json is not beside the sweep's run: %s", self._store.cause(error))
 
 
 def _mlflow_tags(info: SweepInfo) -> dict[str, str]:
     tags = {"mlflow.source.name": "tuner", "mlflow.source.type": "LOCAL"}
     return tags | ({"mlflow.user": info.user} if info.user else {})
-
-
-def _sqlite_uri(path: Path) -> str:
-    # Quoted no further than need be: MLflow makes a stray empty folder for a path with quotes.
-    return "sqlite:///" + path.as_posix().replace("%", "%25").replace("?", "%3F")
-
-
-def _is_server(uri: str) -> bool:
-    return uri.startswith(("http://", "https://"))
-
-
-def _is_database(uri: str) -> bool:
-    return re.match(r"(sqlite|postgresql|mysql|mssql)(\+\w+)?://", uri) is not None
-
-
-def _without_credentials(text: str) -> str:
-    """Every URL in `text` without user, password and query; in a file's path `@` may stand."""
-    text = re.sub(r"(?<!sqlite)://[^\s'\"]*@", "://", text)
-    return re.sub(r"(?<!sqlite)(://[^\s'\"?]*)\?[^\s'\"]*", r"\1", text)
-
-
-def _secrets(uri: str) -> list[str]:
-    """Texts that must not be shown, longest first."""
-    found = [os.environ.get(name, "") for name in _SECRETS]
-    if match := re.match(r"[\w+.-]+://[^:/@]*:(.*)@", uri):
-        found += [match[1], unquote(match[1])]
-    found += [unquote(value) for value in re.findall(r"[?&]password=([^&]*)", uri)]
-    return sorted(filter(None, found), key=len, reverse=True)
