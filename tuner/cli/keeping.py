@@ -103,7 +103,7 @@ def doctor(data_dir: Path | None, form: str) -> int:
 @click.option(
     "--open/--no-open", "open_page", default=None, help="Open a browser [default: on a desktop]."
 )
-@examples("tuner ui", "tuner ui --port 5080 --no-open", "tuner ui --host 0.0.0.0 --no-open")
+@examples("tuner ui", "tuner ui --port 5080 --no-open", "tuner ui --host localhost --no-open")
 def ui(
     port: int | None, host: str, allow: tuple[str, ...], dashboard: bool, open_page: bool | None
 ) -> int:

@@ -11,6 +11,7 @@ import click
 from tuner.cli.group import cli
 from tuner.cli.options import (
     Seconds,
+    complete_sweeps,
     data_dir_option,
     examples,
     format_option,
@@ -22,7 +23,7 @@ from tuner.errors import UsageError
 
 
 @cli.command()
-@click.argument("names", nargs=-1, metavar="NAME...")
+@click.argument("names", nargs=-1, metavar="NAME...", shell_complete=complete_sweeps)
 @click.option("--all", "everything", is_flag=True, help="Every definition there is.")
 @click.option(
     "--trials", type=click.IntRange(1), help="Total of the study, earlier trials included."
@@ -140,7 +141,7 @@ def sweep(
 
 
 @cli.command()
-@click.argument("name", metavar="NAME")
+@click.argument("name", metavar="NAME", shell_complete=complete_sweeps)
 @click.option(
     "--fix",
     "fixes",

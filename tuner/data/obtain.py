@@ -5,6 +5,7 @@ The rule: a file that was prepared once is recognised by its bytes and not decod
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -59,4 +60,6 @@ def _recall(note: Path, folder: Path) -> Prepared | None:
         _ = prepared.vocabulary
     except (OSError, ValueError, DataError):
         return None
+    with suppress(OSError):
+        os.utime(prepared.path)  # in use from now on: `tuner clean` spares what is fresh
     return prepared

@@ -161,6 +161,8 @@ def prepare(dataset: Dataset, folder: Path) -> Prepared:
             _write(dataset, metadata, target)
         elif (target / METADATA).read_bytes() != metadata:
             write_aside(target / METADATA, metadata)  # the same arrays under other words
+        with contextlib.suppress(OSError):
+            os.utime(target)  # in use from now on: `tuner clean` spares what is fresh
     except OSError as error:
         raise WorkspaceError(
             f"cannot write prepared data to {target} ({error.strerror or error}).\n"
