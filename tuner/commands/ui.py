@@ -57,6 +57,10 @@ class UiRequest:
     open_page: bool | None = None
 
 
+# MLflow 3 has pages for language models and for trained models, and begins with the former.
+RUNS_PAGE = "/#/experiments?workflowType=machine_learning"
+
+
 @dataclass(frozen=True)
 class _Server:
     """A server to start.
@@ -67,6 +71,7 @@ class _Server:
         environment: variables that it gets; those with an empty value are taken from it.
         health: the path that answers when it is up.
         folder: the directory that it runs in.
+        page: where in its pages a person should begin.
     """
 
     name: str
@@ -74,6 +79,7 @@ class _Server:
     environment: dict[str, str]
     health: str
     folder: Path
+    page: str = ""
 
 
 @dataclass
@@ -166,18 +172,14 @@ def _mlflow(workspace: Workspace, store: MlflowStore, request: UiRequest, port: 
         for name, value in (("ALLOWED_HOSTS", allowed), ("CORS_ALLOWED_ORIGINS", origins)):
             key = f"MLFLOW_SERVER_{name}"
             environment[key] = os.environ.get(key) or value
-    return _Server("MLflow", tuple(command), environment, "/health", folder)
+    return _Server("MLflow", tuple(command), environment, "/health", folder, RUNS_PAGE)
 
 
 def _serve(server: _Server, request: UiRequest, port: int) -> int:
     notes = Console(stderr=True, highlight=False)
-    if not address_of(request.host).is_loopback:
-        notes.print(
-            Text(
-                f"Careful: anyone who can reach port {port} of this machine can read and change "
-                "everything shown here, without a password."
-            )
-        )
+    careful = warning_for(request.host, port)
+    if careful:
+        notes.print(Text(careful))
     url = url_of(request.host, port)
     ending = _Ending()
     with TemporaryFile("w+", encoding="utf-8", errors="replace") as log, _signals(ending):
@@ -187,10 +189,10 @@ def _serve(server: _Server, request: UiRequest, port: int) -> int:
                 if ending.number is None:
                     raise TrackingError(_failure(server, child, log, port))
             else:
-                click.echo(f"{server.name}: {url}   (Ctrl-C ends it)")
+                click.echo(f"{server.name}: {url}{server.page}   (Ctrl-C ends it)")
                 sys.stdout.flush()
                 if _wants_browser(request.open_page):
-                    _open(url)
+                    _open(f"{url}{server.page}")
                 while child.poll() is None and ending.number is None:
                     time.sleep(0.1)
                 if ending.number is None:
@@ -200,6 +202,16 @@ def _serve(server: _Server, request: UiRequest, port: int) -> int:
     if sys.stderr.isatty():
         notes.print(Text(f"\n{server.name} has ended."))
     return 0 if ending.number == signal.SIGINT else TERMINATED
+
+
+def warning_for(host: str, port: int) -> str:
+    """What somebody should know who opens the pages to others; empty on this machine alone."""
+    if address_of(host).is_loopback:
+        return ""
+    return (
+        f"Careful: anyone who can reach port {port} of this machine can read and change "
+        "everything shown here, without a password."
+    )
 
 
 def _start(server: _Server, log: IO[str]) -> subprocess.Popen[bytes]:
