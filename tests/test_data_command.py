@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from tuner.cli import cli, run
-from tuner.commands import data as command
 from tuner.data import registry, summary
 from tuner.data.dataset import Dataset
+from tuner.data.keras_fetch import KERAS_FILES
 from tuner.data.prepared import Prepared, prepare
 from tuner.data.splits import split
 from tuner.data.summary import (
@@ -138,7 +138,7 @@ def test_the_list_has_every_name_and_where_it_is(
 
 
 def test_what_keras_has_is_at_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name, files in command.KERAS_FILES.items():
+    for name, files in KERAS_FILES.items():
         for file in files:
             assert {r["name"]: r["where"] for r in read(capsys)["datasets"]}[name] == "download"
             path = tmp_path / "keras" / "datasets" / file
@@ -150,7 +150,7 @@ def test_what_keras_has_is_at_hand(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_every_name_has_its_files_in_kerass_cache() -> None:
-    assert set(command.KERAS_FILES) == {n for n, e in registry.ENTRIES.items() if e.file}
+    assert set(KERAS_FILES) == {n for n, e in registry.ENTRIES.items() if e.file}
 
 
 def test_the_list_is_in_order_and_fits_80_columns(

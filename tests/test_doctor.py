@@ -16,6 +16,7 @@ from tuner.cli import run
 from tuner.commands import checks, checks_machine, doctor
 from tuner.commands.checks import Check
 from tuner.commands.checks_machine import device_checks, satisfies, why_no_gpu
+from tuner.data.keras_fetch import KERAS_FILES
 from tuner.locks import locked
 from tuner.tracking.base import SweepInfo
 from tuner.tracking.mlflow import MlflowRecorder
@@ -251,7 +252,10 @@ def test_data_at_hand(
     own = tmp_path / "own"
     own.mkdir()
     (own / "mnist.npz").touch()
-    (tmp_path / "keras" / "datasets" / "fashion-mnist").mkdir(parents=True)
+    cache = tmp_path / "keras" / "datasets"
+    for file in [*KERAS_FILES["fashion"], KERAS_FILES["imdb"][0]]:  # imdb is half downloaded
+        (cache / file).parent.mkdir(parents=True, exist_ok=True)
+        (cache / file).touch()
     _, found = result(capsys, "--data-dir", str(own))
     assert found["data"][0].text == (
         "at hand: digits (scikit-learn), mnist (mnist.npz), fashion (Keras's cache)"

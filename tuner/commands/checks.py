@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile, gettempdir
 from typing import Literal
 
+from tuner.data.keras_fetch import KERAS_FILES, in_keras_cache, keras_home
 from tuner.data.registry import describe, local_file
 from tuner.errors import StudyError, TrackingError
 from tuner.locks import try_lock
@@ -28,7 +29,6 @@ from tuner.workspace import PROBE, Workspace, size_text
 Level = Literal["ok", "warning", "problem"]
 
 LITTLE_DISK, NO_DISK = 2_000_000_000, 200_000_000
-IN_KERAS_CACHE = {"mnist": "mnist.npz", "fashion": "fashion-mnist", "imdb": "imdb.npz"}
 VARIABLES = (
     "TUNER_DATA_DIR",
     "TUNER_USER",
@@ -203,15 +203,14 @@ def data_checks(data_dir: Path | None) -> Iterator[Check]:
             "Set TUNER_DATA_DIR or --data-dir to the folder that holds your files, or unset it.",
         )
     here, fetched = [], []
-    cache = keras_home() / "datasets"
     for name, _, source in describe():
         file = local_file(name, data_dir)
         if file is not None:
             readable = os.access(file, os.R_OK)
             here.append(f"{name} ({file.name})" if readable else f"{name} (NOT readable: {file})")
-        elif name not in IN_KERAS_CACHE:
+        elif name not in KERAS_FILES:
             here.append(f"{name} ({source.split(',')[0]})")
-        elif (cache / IN_KERAS_CACHE[name]).exists():
+        elif in_keras_cache(name):
             here.append(f"{name} (Keras's cache)")
         else:
             fetched.append(name)
@@ -224,11 +223,6 @@ def data_checks(data_dir: Path | None) -> Iterator[Check]:
     )
     if fetched:
         yield Check("data", "ok", f"Keras downloads when first used: {', '.join(fetched)}")
-
-
-def keras_home() -> Path:
-    """The folder that Keras keeps its files in, whether or not it is there."""
-    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras").expanduser()
 
 
 def keras_check() -> Check:

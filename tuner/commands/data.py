@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tuner import definition as definitions
-from tuner.commands.checks import keras_home
 from tuner.commands.output import print_closing, print_json, print_rows, result_console
+from tuner.data.keras_fetch import in_keras_cache
 from tuner.data.obtain import obtain
 from tuner.data.prepared import Prepared
 from tuner.data.registry import ENTRIES, describe, local_file, names
@@ -37,15 +37,6 @@ from tuner.workspace import Workspace, write_aside
 EXAMPLES = 10  # images of a class in the picture
 CLASSES = 20  # classes in a picture
 LIST_FIELDS = ("name", "description", "source", "at_hand", "where", "file")
-KERAS_FILES = {
-    "mnist": ["mnist.npz"],
-    "fashion": [
-        f"fashion-mnist/{split}-{what}-ubyte.gz"
-        for split in ("train", "t10k")
-        for what in ("images-idx3", "labels-idx1")
-    ],
-    "imdb": ["imdb.npz", "imdb_word_index.json"],
-}
 ENDINGS = (".png", ".svg")
 
 
@@ -159,7 +150,7 @@ def _place(name: str, description: str, source: str, data_dir: Path | None) -> d
     elif ENTRIES[name].file is None:
         where = "package"
     else:
-        where = "keras cache" if _in_keras_cache(name) else "download"
+        where = "keras cache" if in_keras_cache(name) else "download"
     return {
         "name": name,
         "description": description,
@@ -168,12 +159,6 @@ def _place(name: str, description: str, source: str, data_dir: Path | None) -> d
         "where": where,
         "file": None if file is None else str(file),
     }
-
-
-def _in_keras_cache(name: str) -> bool:
-    """Whether Keras has all files, of which a download that failed may have left some."""
-    folder = keras_home() / "datasets"
-    return all((folder / file).is_file() for file in KERAS_FILES[name])
 
 
 def _place_text(row: dict[str, Any]) -> str:

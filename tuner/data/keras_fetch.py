@@ -31,6 +31,17 @@ Read = TypeVar("Read")
 MODULES = {"mnist": "mnist", "fashion": "fashion_mnist", "imdb": "imdb"}
 """Names of data sets, and of their modules in `keras.datasets`."""
 
+KERAS_FILES = {
+    "mnist": ["mnist.npz"],
+    "fashion": [
+        f"fashion-mnist/{split}-{what}-ubyte.gz"
+        for split in ("train", "t10k")
+        for what in ("images-idx3", "labels-idx1")
+    ],
+    "imdb": ["imdb.npz", "imdb_word_index.json"],
+}
+"""Files of a data set in the folder `datasets` of Keras's cache."""
+
 QUIET_SECONDS = (
     60.0  # the child imports Keras and downloads: a minute without a word is a dead line
 )
@@ -107,9 +118,20 @@ def _last_line(file: Path) -> str:
     return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
 
 
+def keras_home() -> Path:
+    """The folder that Keras is asked to keep its files in, whether or not it is there."""
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras").expanduser()
+
+
+def in_keras_cache(name: str) -> bool:
+    """Whether Keras has all files, of which a download that failed may have left some."""
+    folder = keras_home() / "datasets"
+    return all((folder / file).is_file() for file in KERAS_FILES[name])
+
+
 def keras_cache() -> Path:
     """The folder that Keras keeps downloads in, by Keras's own rule; made if need be."""
-    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras").expanduser()
+    home = keras_home()
     with contextlib.suppress(OSError):
         home.mkdir(parents=True, exist_ok=True)
     if not os.access(home, os.W_OK):
