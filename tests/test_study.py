@@ -13,6 +13,7 @@ from stubs import definition, die, environment, opened
 
 from tuner.definition import identity
 from tuner.errors import StudyError
+from tuner.parameters import complete
 from tuner.search.ledger import MAX_ATTEMPTS
 from tuner.search.records import summaries
 from tuner.search.study import SweepStudy, open_study
@@ -181,6 +182,40 @@ def test_close_hands_back(tmp_path: Path) -> None:
     after = opened(tmp_path)
     assert states(after) == ["waiting", "waiting"]
     assert [t.user_attrs["handed_back"] for t in after._study.get_trials()] == [True, True]
+    after.close()
+
+
+BY_HAND = complete({"l2": 0.5, "optimizer": "adam", "units": 48})
+
+
+@pytest.mark.parametrize("seed", [None, 11])
+def test_by_hand_takes_that_very_trial(tmp_path: Path, seed: int | None) -> None:
+    study = opened(tmp_path)
+    waiting = take(study, 2)
+    study.hand_back(waiting.attempt, "interrupted")
+    ticket = study.take_by_hand("mine", BY_HAND, seed)
+    assert (ticket.variant, ticket.params) == ("mine", BY_HAND)
+    assert ticket.seed == (11 if seed else ticket.seed)
+    assert states(study) == ["waiting", "running"]
+    assert finish(study, ticket)
+    # It counts in the total, and what waited before it is still there to be repeated.
+    again = take(study, 2)
+    assert (again.origin, again.params) == (waiting.origin, waiting.params)
+    assert finish(study, again)
+    assert study.next(2) is None
+    assert [r.variant for r in study.records()] == [None, "mine"]
+    study.close()
+
+
+def test_by_hand_and_lost_it_is_repeated_as_it_was(tmp_path: Path) -> None:
+    before = opened(tmp_path)
+    ticket = before.take_by_hand("mine", BY_HAND, 11)
+    die(before)
+    after = opened(tmp_path)
+    again = take(after, 1)
+    assert (again.origin, again.variant) == (ticket.origin, "mine")
+    assert (again.params, again.seed) == (BY_HAND, 11)
+    assert finish(after, again)
     after.close()
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_sweep import LIGHT, start, tuner, wait_for
 
-from tests.test_sweep import LIGHT, start, tuner, wait_for
 from tuner.commands.train import _label, configuration_of
 from tuner.definition import available, load
 from tuner.errors import DefinitionError, StudyError, UsageError
