@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 SOURCES := tuner tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep test check lint bench image-check clean
+.PHONY: help install sweep test check lint bench docs image-check clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 /p' $(firstword $(MAKEFILE_LIST)) | \
@@ -39,6 +39,9 @@ bench: $(VENV)/.installed-dev ## run the benchmarks
 	  [ -f "$$file" ] || continue; found=yes; \
 	  echo "$$file"; $(BIN)/python "$$file" || exit 1; \
 	done; [ $$found = yes ] || echo "benchmarks/ holds nothing to run."
+
+docs: $(VENV)/.installed-dev ## write the generated pages of docs/ again
+	$(BIN)/python -m tuner.cli.reference docs
 
 image-check: ## build the Docker image and try it (needs root and buildah; minutes)
 	@docker/image_check.sh

@@ -47,6 +47,7 @@ INVALID: list[tuple[str, str, str]] = [
     ("dataset: digits\nspace: {l2: [0, 1]}", "line 1, targets", "is missing; give a list"),
     (WHOLE + "epochs: 3\nepochs: 4", "line 6, epochs", "is given twice, first on line 5"),
     (WHOLE + "epcohs: 3", "line 5, epcohs", "unknown key (did you mean epochs?)"),
+    (WHOLE + "epcohs:", "line 5, epcohs", "unknown key (did you mean epochs?)"),
     (WHOLE + "zzz: 3", "line 5, zzz", "unknown key; known are dataset, model, epochs"),
     (WHOLE + "method: bayes", "line 5, method", "named by `sampler`"),
     (WHOLE + "metric: {goal: maximize}", "line 5, metric", "stands under `targets`"),

@@ -2,8 +2,8 @@
 
 All of them run in one directory with small data and definitions of its own, in an order that makes
 them work: definitions, sweeps, trials by hand, what only reads, and at last what deletes. The
-command line runs in this process, to save its imports; workers are real processes, and so is
-whatever asks or serves.
+command line runs in this process, to save its imports; trials run in one real worker process that
+is kept warm from line to line; what asks or serves is a process of its own.
 
 To keep it affordable a line is lowered before it is run: at most 2 trials and 2 epochs, `--add 1`,
 and one worker; `init` gets `--force`, and a port that is named becomes a free one. Lines that are
@@ -13,6 +13,7 @@ earlier ones made.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import signal
@@ -30,6 +31,7 @@ from test_project import DOCUMENTS, ROOT, shell_lines
 
 from tuner.cli import cli, run
 from tuner.cli.reference import examples_of, walk
+from tuner.executors.processes import ProcessExecutor
 
 pytestmark = pytest.mark.slow
 
@@ -175,8 +177,38 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+class WarmExecutor(ProcessExecutor):
+    """Outlives the sweep that asked for it: importing TensorFlow is most of what a line costs."""
+
+    def close(self) -> None:
+        pass
+
+    def end(self) -> None:
+        super().close()
+
+
+@pytest.fixture(scope="module")
+def warm_executor() -> Iterator[Callable[[int, Path], ProcessExecutor]]:
+    """Makes executors, the same one again as long as it is idle."""
+    made: list[WarmExecutor] = []
+
+    def make(slots: int, logs: Path) -> ProcessExecutor:
+        if not made or made[-1].slots != slots or made[-1].idle != slots:
+            made.append(WarmExecutor(slots, logs))
+        return made[-1]
+
+    yield make
+    for executor in made:
+        executor.end()
+
+
 @pytest.fixture(autouse=True)
-def _inside(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _inside(
+    place: Path,
+    warm_executor: Callable[[int, Path], ProcessExecutor],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tuner.commands.running.ProcessExecutor", warm_executor)
     monkeypatch.chdir(place)
     monkeypatch.setenv("TUNER_DATA_DIR", str(place / "data"))
     monkeypatch.setenv("TUNER_USER", "ada")

@@ -26,6 +26,8 @@ from tuner.definition_words import DOMAIN_KEYS, EFFECT, KEYS, PRUNERS, SAMPLERS
 from tuner.definition_yaml import read
 from tuner.errors import DefinitionError, TargetError
 from tuner.parameters import CATALOGUE
+from tuner.report.jsonout import to_json
+from tuner.report.selection import frame, select
 from tuner.targets import ALIASES, METRICS, OPS, parse_targets
 
 ROOT = Path(__file__).parents[1]
@@ -293,3 +295,18 @@ def test_every_command_and_option_is_on_the_page() -> None:
     assert {words.split()[1] for words, _ in walk() if " " in words} == {
         name for name, command in cli.commands.items() if not command.hidden
     }
+
+
+# The page about the report
+
+
+def test_every_key_and_column_of_a_report_is_documented() -> None:
+    text = (DOCS / "report.md").read_text(encoding="utf-8")
+    told, _, columns = text.partition("\n## JSON\n")[2].partition("\n## CSV\n")
+    outcome = select("study", "data", [], (), "best", 0)
+    raw = json.loads((ROOT / "tests/golden/report.json").read_text(encoding="utf-8"))
+    keys = {*raw, *raw["meets"][0], *raw["trials"], *raw["targets"][0], *raw["summary"], *METRICS}
+    assert set(to_json(outcome)) <= keys
+    assert sorted(key for key in keys if f"`{key}`" not in told) == []
+    found = ["study", "dataset", *frame(outcome).columns]
+    assert [name for name in found if f"`{name}`" not in columns] == []

@@ -239,7 +239,7 @@ def test_without_locks_a_sweep_completes_and_a_killed_one_goes_on(
     site = tmp_path_factory.mktemp("site")
     (site / "sitecustomize.py").write_text(NO_LOCKS, encoding="utf-8")
     path = os.pathsep.join([str(site), str(ROOT)])
-    long = ("--epochs", "400", "--pruner", "none", "--set", "units=[8]", "--set", "batch_size=[64]")
+    long = ("--epochs", "20", "--pruner", "none", "--set", "units=[8]", "--set", "batch_size=[64]")
     arguments = ("sweep", "digits", *SMALL, *long)
     process = start(tmp_path, *arguments, PYTHONPATH=path)
     while not any(r.spec for s in summaries(Workspace(tmp_path)) for r in s.records):

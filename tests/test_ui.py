@@ -214,17 +214,27 @@ def test_a_port_in_use_is_named(folder: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_a_free_port_is_found_above_those_in_use() -> None:
-    with listening() as port:
-        found = free_port("127.0.0.1", port)
+    with listening() as port, free_port("127.0.0.1", port) as found:
         assert port < found < port + serving.PORTS
         with listening(port=found):
             pass
 
 
+def test_two_that_start_at_once_get_two_ports() -> None:
+    """A server takes seconds until it listens; until then nothing but the claim tells of it."""
+    with free_port("127.0.0.1", 5600) as one:
+        with free_port("127.0.0.1", 5600) as two:
+            assert two != one
+        with free_port("127.0.0.1", 5600) as again:
+            assert again == two
+    with free_port("127.0.0.1", one) as after:
+        assert after == one
+
+
 def test_no_port_at_all_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "PORTS", 1)
     with listening() as port, pytest.raises(UsageError, match=f"from {port} to {port} is free"):
-        free_port("127.0.0.1", port)
+        free_port("127.0.0.1", port).__enter__()
 
 
 def test_a_port_whose_connection_has_just_been_closed_is_free() -> None:

@@ -53,8 +53,16 @@ from tuner.errors import UsageError
     metavar="KEY=VALUE",
     help="Hold a parameter at a value: optimizer=adam; repeatable.",
 )
-@click.option("--sampler", type=click.Choice(["tpe", "random", "qmc", "grid"]))
-@click.option("--pruner", type=click.Choice(["overfit", "percentile", "median", "halving", "none"]))
+@click.option(
+    "--sampler",
+    type=click.Choice(["tpe", "random", "qmc", "grid"]),
+    help="Who proposes configurations, instead of the file's.",
+)
+@click.option(
+    "--pruner",
+    type=click.Choice(["overfit", "percentile", "median", "halving", "none"]),
+    help="Who stops poor trials, instead of the file's.",
+)
 @click.option(
     "--workers",
     type=click.IntRange(1),
@@ -71,7 +79,7 @@ from tuner.errors import UsageError
 @verbose_option
 @examples(
     "tuner sweep digits --trials 20",
-    "tuner sweep digits --set units=[16,32,64] --fix optimizer=adam --name small --trials 5",
+    'tuner sweep digits --set "units=[16,32,64]" --fix optimizer=adam --name small --trials 5',
     'tuner sweep digits --target "val >= 96% with train < 99%" --name relaxed --timeout 30m',
     "tuner sweep digits --dry-run",
 )
@@ -166,7 +174,7 @@ def sweep(
 @examples(
     "tuner train digits --fix l2=1e-3 --fix dropout=0.3",
     "tuner train digits --from best --fix dropout=0 --as no-dropout",
-    "tuner train digits --fix layers=[128,64] --epochs 5 --name try",
+    'tuner train digits --fix "layers=[128,64]" --epochs 5 --name try',
 )
 def train(
     name: str,

@@ -5,7 +5,6 @@ The values are those of the data set's shipped definition, so that the file work
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ import click
 from tuner import definition as definitions
 from tuner.data.registry import ENTRIES, names
 from tuner.definition import SweepDefinition
-from tuner.definition_reference import json_schema
+from tuner.definition_reference import schema_text
 from tuner.errors import UsageError, WorkspaceError, nearest
 from tuner.targets import parse_targets
 from tuner.workspace import write_aside
@@ -119,7 +118,7 @@ def run_init(
     definition = definitions.parse(text, str(file), name)  # whatever was put in is sound
     try:
         write_aside(file, text.encode())
-        write_aside(file.with_name(SCHEMA), json.dumps(json_schema(), indent=1).encode() + b"\n")
+        write_aside(file.with_name(SCHEMA), schema_text().encode())
     except OSError as error:
         raise WorkspaceError(f"cannot write {file} ({error.strerror or error}).") from error
     click.echo(f"Wrote {file.relative_to(folder)}, {_summary(definition)}.")

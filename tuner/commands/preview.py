@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import click
 from rich.console import Console
+from rich.padding import Padding
 from rich.text import Text
 
 from tuner.commands.plan import Plan
@@ -51,7 +52,8 @@ def _print_one(console: Console, plan: Plan, listed: Sequence[Proposal]) -> None
     )
     for proposal in listed:
         name = f" ({proposal.variant})" if proposal.variant else ""
-        console.print(Text(f"  trial {proposal.trial}{name}  {configuration(proposal.params)}"))
+        line = Text(f"trial {proposal.trial}{name}  {configuration(proposal.params)}")
+        console.print(Padding(line, (0, 0, 0, 2)))
     rest = definition.trials - len(listed)
     if rest > 0 and definition.sampler == "grid":
         console.print(Text("  and the grid ends there"))

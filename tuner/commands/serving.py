@@ -8,10 +8,14 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
 
 from tuner.errors import UsageError
+from tuner.locks import try_lock
 
 FIRST_PORT = 5000
 PORTS = 100
@@ -45,16 +49,49 @@ def try_port(host: str, port: int) -> OSError | None:
     return None
 
 
-def free_port(host: str, first: int = FIRST_PORT) -> int:
-    """The first free port from `first` up; raises UsageError where there is none."""
+@contextmanager
+def free_port(host: str, first: int = FIRST_PORT) -> Iterator[int]:
+    """The first free port from `first` up, for the block; UsageError where there is none.
+
+    Two that start at once get two ports: a server takes seconds until it listens, so the port is
+    claimed by a locked file meanwhile.
+    """
     last = first + PORTS - 1
     for port in range(first, last + 1):
         problem = try_port(host, port)
-        if problem is None:
-            return port
-        if problem.errno == errno.EADDRNOTAVAIL:
-            fits_here(host, port)
+        if problem is not None:
+            if problem.errno == errno.EADDRNOTAVAIL:
+                fits_here(host, port)
+            continue
+        with _claim(port) as ours:
+            if ours:
+                yield port
+                return
     raise UsageError(f"no port from {first} to {last} is free.\nName another one with --port.")
+
+
+@contextmanager
+def _claim(port: int) -> Iterator[bool]:
+    """Hold the claim on a port for the block; says False where another process holds it."""
+    path = Path(tempfile.gettempdir(), f"tuner-ui-{port}.lock")
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError:
+        try:
+            descriptor = os.open(
+                path, os.O_RDONLY
+            )  # another user's file can be locked all the same
+        except OSError:
+            yield True  # without claims, as before there were any
+            return
+    try:
+        try:
+            ours = try_lock(descriptor)
+        except OSError:
+            ours = True
+        yield ours
+    finally:
+        os.close(descriptor)
 
 
 def fits_here(host: str, port: int) -> None:

@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -108,14 +108,17 @@ def run_ui(request: UiRequest) -> int:
             f"there is no MLflow store at {store.address} yet, so there is nothing to show.\n"
             "A sweep makes it, such as: tuner sweep digits --trials 5"
         )
-    port = free_port(request.host) if request.port is None else request.port
-    fits_here(request.host, port)
-    server = (
-        _dashboard(workspace, request, port)
-        if request.dashboard
-        else _mlflow(workspace, store, request, port)
-    )
-    return _serve(server, request, port)
+    with ExitStack() as stack:
+        port = request.port
+        if port is None:
+            port = stack.enter_context(free_port(request.host))
+        fits_here(request.host, port)
+        server = (
+            _dashboard(workspace, request, port)
+            if request.dashboard
+            else _mlflow(workspace, store, request, port)
+        )
+        return _serve(server, request, port)
 
 
 def _check_dashboard(workspace: Workspace) -> None:
