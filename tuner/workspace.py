@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from tuner.errors import WorkspaceError
 
@@ -108,7 +109,7 @@ class Workspace:
         try:
             for folder in (self.data, self.owners, self.logs):
                 folder.mkdir(parents=True, exist_ok=True)
-            probe = self.root / f"{PROBE}{os.getpid()}"
+            probe = self.root / f"{PROBE}{os.getpid()}.{uuid4().hex[:8]}"
             probe.touch()
             probe.unlink()
         except OSError as error:
@@ -123,7 +124,8 @@ class Workspace:
 def write_aside(path: Path, content: bytes) -> None:
     """Write `content` beside `path`, then replace it, so that no reader sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    # Process ids repeat in containers.
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{uuid4().hex[:8]}")
     aside.write_bytes(content)
     os.replace(aside, path)
 

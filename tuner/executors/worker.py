@@ -74,9 +74,9 @@ def load(path: str) -> Any:
 
 def _print_to_log(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(
-        folder / f"worker-{os.getpid()}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644
-    )
+    # Process ids repeat in containers.
+    name = f"worker-{os.getpid()}-{os.urandom(4).hex()}.log"
+    descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(descriptor, 1)

@@ -6,9 +6,9 @@ owns a trial of it, whatever that trial's state, or when it owns no trial at all
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from typing import Any
 import optuna
 
 from tuner.errors import StudyError
-from tuner.locks import locked, try_lock
+from tuner.locks import locked
+from tuner.search.owners import has_ended
 from tuner.search.records import RUN_PREFIX, records_of
 from tuner.search.sampling import quiet
 from tuner.search.storage import open_storage
@@ -120,23 +121,10 @@ def _is_dead(path: Path) -> bool:
     A file is made before its lock is taken, and must not be locked by another in between: one that
     is only seconds old is left alone and counts as alive.
     """
-    try:
+    with suppress(OSError):
         if time.time() - path.stat().st_mtime < YOUNG_SECONDS:
             return False
-        try:
-            descriptor = os.open(path, os.O_RDWR)
-        except PermissionError:  # another user's
-            descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    try:
-        return try_lock(descriptor)
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
+    return has_ended(path)
 
 
 def _storage(workspace: Workspace) -> Any:

@@ -97,16 +97,18 @@ class Connection:
         except TrackingError:
             raise
         except Exception as error:
+            cause = self.cause(error)
             hint = (
-                "check that the server runs and that MLFLOW_TRACKING_URI is right"
+                "another program holds it, or this folder has no file locks: then name a store "
+                "elsewhere in MLFLOW_TRACKING_URI"
+                if "database is locked" in cause
+                else "check that the server runs and that MLFLOW_TRACKING_URI is right"
                 if self.is_server
                 else "check that the folder can be written and the file is MLflow's"
                 if self.own
                 else "check MLFLOW_TRACKING_URI"
             )
-            raise TrackingError(
-                f"tracking store {self.address}: {self.cause(error)}\n  {hint}"
-            ) from error
+            raise TrackingError(f"tracking store {self.address}: {cause}\n  {hint}") from error
 
     def cause(self, error: BaseException) -> str:
         """One line on what went wrong at the bottom, without credentials."""
