@@ -39,6 +39,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     said = {"tensorflow": "2.21.0", "keras": "3.15.1", "gpus": [], "cuda": False}
     monkeypatch.setattr(doctor, "DEVICES_CODE", f"print({json.dumps(json.dumps(said))})")
     monkeypatch.setattr(checks_machine, "graphics_cards", list)
+    monkeypatch.delenv("TUNER_DATA_DIR", raising=False)
 
 
 def result(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, list[Check]]]:
