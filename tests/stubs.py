@@ -79,7 +79,7 @@ def definition(**changes: Any) -> SweepDefinition:
 
 def opened(folder: Path, **changes: Any) -> SweepStudy:
     """The study `s` in `folder`, made from `definition(**changes)`."""
-    from tuner.search.study import open_study
+    from tuner.search.opening import open_study
 
     made = definition(**changes)
     return open_study(Workspace(folder).create(), "s", made, identity(made, "fingerprint"))

@@ -10,7 +10,8 @@ from typing import Any
 from stubs import definition, spec
 
 from tuner.definition import identity
-from tuner.search.study import SweepStudy, open_study
+from tuner.search.opening import open_study
+from tuner.search.study import SweepStudy
 from tuner.search.ticket import Ticket
 from tuner.trial import EpochMetrics, ResultStatus, TrialResult
 from tuner.workspace import Workspace

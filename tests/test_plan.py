@@ -10,7 +10,7 @@ from tuner.commands.plan import Plan, make_plan
 from tuner.definition import Overrides
 from tuner.errors import DataError, StudyError, UsageError
 from tuner.search.records import summaries
-from tuner.search.study import open_study
+from tuner.search.opening import open_study
 from tuner.workspace import Workspace
 
 TEXT = """

@@ -47,7 +47,7 @@ def test_the_vocabulary_is_by_frequency_then_by_alphabet() -> None:
 
 
 def test_a_row_says_whether_a_word_occurs() -> None:
-    rows = multi_hot([["a", "a", "b"], [], ["c", "unknown"]], ["a", "b", "c"])
+    rows = multi_hot([["a", "a", "b"], [], ["c", "unknown"]], 3, ["a", "b", "c"])
     assert rows.dtype == np.uint8
     assert rows.tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 1]]
 
@@ -60,7 +60,9 @@ def test_ranks_give_the_same_rows_as_words(texts: list[list[int]]) -> None:
     columns[[3, 1, 7]] = [0, 1, 2]
     ranks = np.array([rank for text in texts for rank in text], dtype=np.int32)
     lengths = np.array([len(text) for text in texts])
-    assert np.array_equal(multi_hot_ranks(ranks, lengths, columns), multi_hot(words, vocabulary))
+    assert np.array_equal(
+        multi_hot_ranks(ranks, lengths, columns), multi_hot(words, len(words), vocabulary)
+    )
 
 
 # From a Parquet file
@@ -161,10 +163,10 @@ def test_what_keras_has_becomes_rows_of_words(tmp_path: Path) -> None:
     np.savez(file, allow_pickle=False, **_reviews(Module))
     data = reviews.from_ranks(file)
     validate(data)
-    assert data.vocabulary == ("film", "good", "bad")  # of the training rows, most frequent first
-    assert data.x_train.tolist() == [[1, 1, 0], [1, 0, 1]]
+    assert data.vocabulary == ("film", "bad", "good")  # of the training rows, most frequent first
+    assert data.x_train.tolist() == [[1, 0, 1], [1, 1, 0]]
     assert data.x_test is not None
-    assert data.x_test.tolist() == [[0, 1, 0], [0, 0, 1]]
+    assert data.x_test.tolist() == [[0, 0, 1], [0, 1, 0]]
     assert data.y_train.tolist() == [1, 0]
     assert data.source == "keras.datasets"
 
@@ -175,7 +177,7 @@ def test_the_word_list_may_be_shorter_than_the_ranks(tmp_path: Path) -> None:
     np.savez(tmp_path / "arrays.npz", allow_pickle=False, **arrays)
     data = reviews.from_ranks(tmp_path / "arrays.npz")
     validate(data)
-    assert data.vocabulary == ("good", "bad")
+    assert data.vocabulary == ("bad", "good")
 
 
 def test_what_the_child_wrote_is_checked(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from tuner.definition import identity
 from tuner.errors import StudyError
 from tuner.parameters import complete
 from tuner.search.ledger import MAX_ATTEMPTS
+from tuner.search.opening import open_study
 from tuner.search.records import summaries
-from tuner.search.study import SweepStudy, open_study
+from tuner.search.study import SweepStudy
 from tuner.search.ticket import Ticket
 from tuner.trial import EpochMetrics, ResultStatus, TrialResult
 from tuner.workspace import Workspace
@@ -193,7 +195,7 @@ def test_by_hand_takes_that_very_trial(tmp_path: Path, seed: int | None) -> None
     study = opened(tmp_path)
     waiting = take(study, 2)
     study.hand_back(waiting.attempt, "interrupted")
-    ticket = study.take_by_hand("mine", BY_HAND, seed)
+    ticket = study.take_by_hand(lambda taken: "mine", BY_HAND, seed)
     assert (ticket.variant, ticket.params) == ("mine", BY_HAND)
     assert ticket.seed == (11 if seed else ticket.seed)
     assert states(study) == ["waiting", "running"]
@@ -207,9 +209,23 @@ def test_by_hand_takes_that_very_trial(tmp_path: Path, seed: int | None) -> None
     study.close()
 
 
+def test_by_hand_knows_the_names_that_are_taken(tmp_path: Path) -> None:
+    study = opened(tmp_path, variants=VARIANTS)
+    seen: list[set[str]] = []
+
+    def label(taken: Collection[str]) -> str:
+        seen.append(set(taken))
+        return f"mine-{len(seen)}"
+
+    for _ in range(2):
+        assert finish(study, study.take_by_hand(label, BY_HAND))
+    assert seen == [set(VARIANTS), {*VARIANTS, "mine-1"}]
+    study.close()
+
+
 def test_by_hand_and_lost_it_is_repeated_as_it_was(tmp_path: Path) -> None:
     before = opened(tmp_path)
-    ticket = before.take_by_hand("mine", BY_HAND, 11)
+    ticket = before.take_by_hand(lambda taken: "mine", BY_HAND, 11)
     die(before)
     after = opened(tmp_path)
     again = take(after, 1)

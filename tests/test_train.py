@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_sweep import LIGHT, start, tuner, wait_for
+from test_sweep import start, tuner, wait_for
 
-from tuner.commands.train import _label, configuration_of
+from tuner.commands.train import configuration_of, label_of
 from tuner.definition import available, load
 from tuner.errors import DefinitionError, StudyError, UsageError
 from tuner.trial import Params, TrialRecord
@@ -79,12 +79,12 @@ def test_an_unknown_start_says_what_there_is() -> None:
 
 
 def test_labels() -> None:
-    assert _label(None, DIGITS, []) == "by-hand-1"
-    assert _label(None, DIGITS, [trial(0, "by-hand-1"), trial(1, "x")]) == "by-hand-2"
-    assert _label("no dropout", DIGITS, []) == "no dropout"
+    assert label_of(None, []) == "by-hand-1"
+    assert label_of(None, ["by-hand-1", "x"]) == "by-hand-2"
+    assert label_of("no dropout", []) == "no dropout"
     for bad in ("7", "", "best", "a/b", "baseline", "-x", "x" * 61):
         with pytest.raises(UsageError):
-            _label(bad, DIGITS, [])
+            label_of(bad, ["baseline"])
 
 
 @pytest.mark.slow
@@ -115,20 +115,37 @@ def test_by_hand_beside_a_sweep(tmp_path: Path) -> None:
     assert sum(run.data.tags.get("tuner.kind") == "trial" for run in runs) == 3
 
 
+FILE = """
+dataset: digits
+epochs: 3
+trials: 1
+targets: [val_accuracy >= 0.9999]
+space: {units: {values: [16, 32]}}
+fixed: {batch_size: 64}
+"""
+
+
 @pytest.mark.slow
 def test_a_killed_one_is_repeated_by_the_sweep(tmp_path: Path) -> None:
-    tuner(tmp_path, "sweep", "digits", "--trials", "1", *LIGHT, "--name", "s", code=3)
-    long = ("train", "s", "--fix", "units=16", "--as", "mine")
-    with start(tmp_path, *long, "-q") as process:
+    (tmp_path / "sweeps").mkdir()
+    (tmp_path / "sweeps" / "s.yaml").write_text(FILE, encoding="utf-8")
+    tuner(tmp_path, "sweep", "s", code=3)
+    with start(tmp_path, "train", "s", "--fix", "units=16", "--as", "mine", "-q") as process:
         wait_for(process, tmp_path, "s", 1)
         while process.poll() is None and not _running(tmp_path):
             pass
         process.kill()
         process.communicate()
-    out, _ = tuner(tmp_path, "sweep", "s", "--trials", "2", "--format", "csv", "--exit-zero")
+    # No number is asked for, and the file's is reached: what was begun is finished all the same.
+    out, _ = tuner(tmp_path, "sweep", "s", "--format", "csv", "--exit-zero")
     rows = out.splitlines()
     assert len(rows) == 3
     assert sum(",mine,complete," in row for row in rows) == 1
+    # A later variant of the file cannot take its name.
+    variant = "variants: {mine: {units: 32}}"
+    (tmp_path / "sweeps" / "s.yaml").write_text(f"{FILE}{variant}\n", encoding="utf-8")
+    _, err = tuner(tmp_path, "sweep", "s", "--trials", "3", code=1)
+    assert "has a trial called mine with another configuration" in err
 
 
 def _running(folder: Path) -> bool:

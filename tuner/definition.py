@@ -166,8 +166,12 @@ def load(path: Path, overrides: Overrides | None = None) -> SweepDefinition:
     return replace(definition, source="built-in") if built_in else definition
 
 
-def parse(text: str, source: str, name: str, overrides: Overrides | None = None) -> SweepDefinition:
+def parse(
+    text: str, source: str, name: str, overrides: Overrides | None = None, kept: bool = False
+) -> SweepDefinition:
     """The definition that YAML `text` describes; `source` is what errors name.
+
+    What a study has `kept` may hold names of variants that are refused by now.
 
     Raises:
         DefinitionError: as for `load`.
@@ -180,7 +184,7 @@ def parse(text: str, source: str, name: str, overrides: Overrides | None = None)
     if not isinstance(raw, dict):
         raise DefinitionError(source, problems.sorted())
     apply(raw, problems, overrides or Overrides())
-    model, draft = check(raw, problems)
+    model, draft = check(raw, problems, kept)
     if problems.found or model is None:
         raise DefinitionError(source, problems.sorted())
     stopping = model.early_stopping
@@ -216,7 +220,7 @@ def restore(
     """The definition that a study keeps as `to_json`, changed by `overrides`."""
     # Not escaped: YAML reads the two halves of an escaped emoji as two characters.
     text = json.dumps(raw, ensure_ascii=False)
-    return parse(text, f"study {study}", study, overrides)
+    return parse(text, f"study {study}", study, overrides, kept=True)
 
 
 # --- comparing --------------------------------------------------------------------------------

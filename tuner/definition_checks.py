@@ -6,6 +6,7 @@ parts that are broken are left out of the checks that build on them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +20,11 @@ from tuner.errors import TargetError
 from tuner.parameters import CATALOGUE, complete, in_order, overlay, show
 from tuner.space import Choices, Condition, Domain, Parameter, Space, grid
 from tuner.targets import Target, check_targets, parse_targets, unique
+from tuner.text import is_printable
 from tuner.trial import Params, ParamValue
+
+TAKEN = r"#?[0-9]+|best"
+"""What `tuner show` reads as a number of a trial, or as the best one: no names for variants."""
 
 
 @dataclass
@@ -32,10 +37,13 @@ class Draft:
     variants: dict[str, Params] = field(default_factory=dict)
 
 
-def check(raw: Mapping[str, Any], problems: Problems) -> tuple[FileModel | None, Draft]:
+def check(
+    raw: Mapping[str, Any], problems: Problems, kept: bool = False
+) -> tuple[FileModel | None, Draft]:
     """All checks on one sweep file's values; None where its structure is broken.
 
-    The file may be used only when `problems` stayed empty.
+    The file may be used only when `problems` stayed empty. What a study has `kept` may hold names of
+    variants that are refused by now.
     """
     keys = FileModel.model_fields
     given = {key: value for key, value in raw.items() if value is not None or key not in keys}
@@ -56,7 +64,7 @@ def check(raw: Mapping[str, Any], problems: Problems) -> tuple[FileModel | None,
         problems.add(
             ("fixed", "momentum"), f"acts only with optimizer: sgd{graph.words('optimizer')}"
         )
-    draft.variants = _variants(sound.get("variants", {}), draft.fixed, problems)
+    draft.variants = _variants(sound.get("variants", {}), draft.fixed, problems, kept)
     if not problems.found and sound.get("sampler") == "grid":
         _grid(draft, problems)
     if not searched and not problems.found:
@@ -110,12 +118,21 @@ def _values(raw: Mapping[str, Any], path: KeyPath, problems: Problems) -> Params
     return in_order(found)
 
 
-def _variants(raw: Mapping[str, Any], fixed: Params, problems: Problems) -> dict[str, Params]:
+def _variants(
+    raw: Mapping[str, Any], fixed: Params, problems: Problems, kept: bool
+) -> dict[str, Params]:
     found: dict[str, Params] = {}
     for name, own in raw.items():
         path: KeyPath = ("variants", name)
         if not name.strip():
             problems.add(path, "a variant needs a name")
+        elif not kept and re.fullmatch(TAKEN, name):
+            what = "best trial" if name == "best" else "trial of that number"
+            problems.add(path, f"cannot be called {name}: `tuner show` takes it for the {what}")
+        elif not kept and not is_printable(name):
+            # Nor may the line's own place show the name.
+            problems.add(("variants",), f"the name {name!r} has characters that cannot be printed")
+            continue
         if own is not None and not isinstance(own, Mapping):
             problems.add(path, f"must be a mapping such as {{l2: 0, dropout: 0}}, not {show(own)}")
             continue

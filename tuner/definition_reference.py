@@ -11,10 +11,12 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tuner.definition_checks import TAKEN
 from tuner.definition_schema import DomainModel, FileModel
 from tuner.definition_words import DOMAIN_KEYS, KEYS
 from tuner.parameters import CATALOGUE, Hyperparameter
 from tuner.targets import ALIASES, DOMAINS, METRICS, OPS
+from tuner.text import CONTROLS
 
 Schema = dict[str, Any]
 
@@ -155,7 +157,8 @@ def _variants() -> Schema:
         "if": {"required": ["momentum", "optimizer"]},
         "then": {"properties": {"optimizer": {"const": "sgd"}}},
     }
-    return {"type": "object", "propertyNames": {"pattern": r"\S"}, "additionalProperties": own}
+    name = {"pattern": rf"^(?!(?:{TAKEN})$)(?=.*\S)[^{CONTROLS}]+$"}
+    return {"type": "object", "propertyNames": name, "additionalProperties": own}
 
 
 _SPECIAL = {

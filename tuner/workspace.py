@@ -16,8 +16,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,9 @@ PROBE = ".tuner-probe-"
 LEFT_SECONDS = 600.0
 # What is written aside: `.NAME.PID`, and a word of whoever writes it.
 ASIDE = re.compile(r"\..+\.\d+(\.[0-9a-f]{8})?(\.npz|\.damaged)?$")
+# A study's identity is twelve such digits; anything else in its place was written by others.
+UID = re.compile(r"[0-9a-f]{12}")
+_NO_NAME = re.compile(r"\.{0,2}|.*[/\\:\0].*", re.DOTALL)
 # Operations 0 and 1 of Optuna's journal make and delete a study; `op_code` comes first.
 _STUDY_LINES = (b'{"op_code":0,', b'{"op_code":1,', b'{"op_code": 0,', b'{"op_code": 1,')
 
@@ -69,7 +73,13 @@ class Workspace:
         return self.private / "weights"
 
     def weights(self, uid: str) -> Path:
-        """Folder of the kept weights of the study with this identity."""
+        """Folder of the kept weights of the study with this identity.
+
+        Raises:
+            ValueError: `uid` is no single name, and the folder may be any on the disk.
+        """
+        if _NO_NAME.fullmatch(uid):
+            raise ValueError(f"{uid!r} is no name of a folder")
         return self.all_weights / uid
 
     def leftovers(self, older_than: float = LEFT_SECONDS) -> list[Path]:
@@ -156,6 +166,27 @@ def size_of(path: Path) -> tuple[int, int]:
             total += file.lstat().st_size
             count += 1
     return count, total
+
+
+def remove(paths: Iterable[Path]) -> tuple[int, int, int]:
+    """Remove files and folders, links themselves and not what they lead to.
+
+    Returns:
+        how many files and how many bytes that freed, and how many files could not be removed.
+    """
+    freed = size = left = 0
+    for path in paths:
+        before = size_of(path)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink()
+        after = size_of(path)
+        freed += max(before[0] - after[0], 0)
+        size += max(before[1] - after[1], 0)
+        left += after[0]
+    return freed, size, left
 
 
 def age_of(path: Path) -> float:

@@ -90,7 +90,7 @@ def show(study: str, trial: str, loss: bool, form: str) -> int:
 @click.option(
     "--by",
     type=click.Choice(["user", "study"]),
-    help="One row a user, or a study, of the whole MLflow store; NAME is a study or a data set.",
+    help="One row a user, or a study, of the whole MLflow store or of what is named.",
 )
 @format_option
 @examples(

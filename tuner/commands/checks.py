@@ -117,6 +117,18 @@ def file_system(path: Path) -> str:
 
 def journal_check(workspace: Workspace) -> Check:
     """Whether the record can be read, and what is in it."""
+    try:
+        return _journal(workspace)
+    except Exception as error:  # what other programs have written there may lead to anything
+        return Check(
+            "journal",
+            "problem",
+            f"{workspace.journal} holds what cannot be read ({type(error).__name__}: {error})",
+            "If another program keeps studies in this file, give it a file of its own.",
+        )
+
+
+def _journal(workspace: Workspace) -> Check:
     journal = workspace.journal
     if not journal.exists():
         return Check("journal", "ok", "none yet; the first sweep makes it")

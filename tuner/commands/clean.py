@@ -7,10 +7,9 @@ nothing goes that a running process may be using.
 from __future__ import annotations
 
 import json
-import shutil
+import shlex
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from tuner.locks import locked
 from tuner.report.wording import plural
 from tuner.search.removal import StoredStudy, dead, living, stored_studies
 from tuner.tracking.mlflow_store import MlflowStore
-from tuner.workspace import Workspace, age_of, size_of, size_text
+from tuner.workspace import Workspace, age_of, remove, size_of, size_text
 
 GROUPS = ("data", "logs", "orphans", "leftovers")
 FRESH_SECONDS = 60.0
@@ -80,7 +79,10 @@ class Item:
 
 
 def run_clean(request: CleanRequest) -> int:
-    """Show what takes space, or remove the groups that are named; returns 0, or 1 after a no."""
+    """Show what takes space, or remove the groups that are named; returns 0.
+
+    Returns 1 after a no, and where something could not be removed.
+    """
     workspace = Workspace(request.folder)
     notes = Console(stderr=True, highlight=False)
     if not (request.groups or request.weights):
@@ -94,6 +96,8 @@ def run_clean(request: CleanRequest) -> int:
         return 0
     out = Console(highlight=False)
     if not chosen:
+        if request.format != "table":
+            return _close(0, 0, 0, request.format)
         out.print(Text("There is nothing of that to remove."))
         out.print(Text("Next: tuner clean"))
         return 0
@@ -106,7 +110,7 @@ def run_clean(request: CleanRequest) -> int:
         (out if request.dry_run else notes).print(_table(chosen, goes=False))
     if request.dry_run:
         out.print(Text(f"\nThis would free {_sum(chosen)}; nothing was removed."))
-        named = [*request.groups, *(f"--weights {name}" for name in request.weights)]
+        named = [*request.groups, *(f"--weights {shlex.quote(name)}" for name in request.weights)]
         out.print(Text(f"Next: tuner clean {' '.join(named)}"), soft_wrap=True)
         return 0
     if not request.yes and not request.confirm(f"Remove {_sum(chosen)}?"):
@@ -115,16 +119,24 @@ def run_clean(request: CleanRequest) -> int:
     # Looked at again under the lock: a sweep may have begun while the question stood there.
     with locked(workspace.lock("ask")):
         chosen, _ = _choose(workspace, request, notes)
-        freed = [_remove(item) for item in chosen]
-    files, size = sum(f for f, _ in freed), sum(s for _, s in freed)
-    if request.format == "table":
+        files, size, left = remove(path for item in chosen for path in item.paths)
+    return _close(files, size, left, request.format)
+
+
+def _close(files: int, size: int, left: int, form: str) -> int:
+    """Say what was freed, and on stderr what is left; returns the exit code."""
+    if left:
+        text = f"{left:,} {plural('file', left)} could not be removed: see who owns what is left."
+        Console(stderr=True, highlight=False).print(Text(text))
+    if form == "table":
+        out = Console(highlight=False)
         out.print(Text(f"Freed {size_text(size)} in {files:,} {plural('file', files)}."))
         out.print(Text("Next: tuner clean"))
-    elif request.format == "json":
-        click.echo(json.dumps({"schema": 1, "files": files, "bytes": size}, indent=2))
+    elif form == "json":
+        click.echo(json.dumps({"schema": 1, "files": files, "bytes": size, "left": left}, indent=2))
     else:
-        click.echo(f"files,bytes\n{files},{size}")
-    return 0
+        click.echo(f"files,bytes,left\n{files},{size},{left}")
+    return 1 if left else 0
 
 
 def items(workspace: Workspace, notes: Console | None = None) -> list[Item]:
@@ -135,11 +147,11 @@ def items(workspace: Workspace, notes: Console | None = None) -> list[Item]:
         notes: where a store that cannot be read is told; without it MLflow is not asked at all.
     """
     folders = _folders(workspace.all_weights)  # before the studies: a new one is no orphan
-    studies, readable = _studies(workspace, notes)
+    studies, unknown = _studies(workspace, notes)
     busy = bool(living(workspace.owners))
     found = [
         *_data(workspace, studies, busy),
-        *_weights(folders, studies, readable),
+        *_weights(folders, studies, unknown),
         *_private(workspace, busy),
     ]
     journal = size_of(workspace.journal)
@@ -149,14 +161,15 @@ def items(workspace: Workspace, notes: Console | None = None) -> list[Item]:
     return found + ([] if notes is None else _mlflow(workspace, notes))
 
 
-def _studies(workspace: Workspace, notes: Console | None) -> tuple[list[StoredStudy], bool]:
-    """The studies, and whether the journal could be read."""
+def _studies(workspace: Workspace, notes: Console | None) -> tuple[list[StoredStudy], str]:
+    """The studies; and why they may not be all, or an empty text."""
     try:
-        return stored_studies(workspace), True
+        studies = stored_studies(workspace)
     except StudyError as error:
         if notes is not None:
             notes.print(Text(str(error)))
-        return [], False
+        return [], "no: the journal cannot be read"
+    return studies, "" if workspace.journal.exists() else "no: there is no journal"
 
 
 def _data(workspace: Workspace, studies: Sequence[StoredStudy], busy: bool) -> list[Item]:
@@ -183,23 +196,25 @@ def _data(workspace: Workspace, studies: Sequence[StoredStudy], busy: bool) -> l
     return found
 
 
-def _weights(folders: Sequence[Path], studies: Sequence[StoredStudy], readable: bool) -> list[Item]:
-    owned = {study.uid: study for study in studies if study.uid}
+def _weights(folders: Sequence[Path], studies: Sequence[StoredStudy], unknown: str) -> list[Item]:
+    """The kept weights; orphans only where nothing is `unknown` of the studies."""
+    owned = {study.uid: study for study in reversed(studies) if study.uid}
+    busy = {study.uid for study in studies if study.busy}
     found = []
     for folder in folders:
         study = owned.get(folder.name)
         count = size_of(folder)
         if study is not None:
-            why = IN_USE if study.busy else ""
-            goes = "" if why else f"tuner clean --weights {study.name}"
-            what = f"weights of {study.name}"
+            why = IN_USE if study.uid in busy else ""
+            goes = "" if why else f"tuner clean --weights {shlex.quote(study.name)}"
+            what = f"weights of {', '.join((study.name, *study.twins))}"
             found.append(Item("weights", what, study.name, *count, goes, why, (folder,)))
-        elif readable:
+        elif not unknown:
             what = f"weights of a deleted study ({folder.name})"
             found.append(Item("orphans", what, "", *count, "tuner clean orphans", "", (folder,)))
         else:
-            what, why = f"weights of {folder.name}", "no: the journal cannot be read"
-            found.append(Item("weights", what, "", *count, why=why, paths=(folder,)))
+            what = f"weights of {folder.name}"
+            found.append(Item("weights", what, "", *count, why=unknown, paths=(folder,)))
     return found
 
 
@@ -263,22 +278,11 @@ def _choose(
     wanted = [
         item
         for item in found
-        if item.group in groups or (item.group == "weights" and item.name in request.weights)
+        if item.group in groups
+        or (item.group == "weights" and item.name in request.weights)
+        or (item.group == "weights" and not item.name and "orphans" in groups)  # they may be some
     ]
     return [i for i in wanted if i.goes], [i for i in wanted if not i.goes]
-
-
-def _remove(item: Item) -> tuple[int, int]:
-    """Remove what a row stands for; returns how many files and bytes that freed."""
-    before = _sizes(item.paths)
-    for path in item.paths:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            with suppress(OSError):
-                path.unlink()
-    after = _sizes(item.paths)
-    return before[0] - after[0], before[1] - after[1]
 
 
 def _print_items(found: Sequence[Item], form: str) -> None:

@@ -90,6 +90,8 @@ def _check(request: DataRequest) -> None:
         return
     if not request.picture:
         raise UsageError("--out and --no-picture contradict each other: give one of them.")
+    if not request.out.absolute().parent.is_dir():
+        raise UsageError(f"--out {request.out}: there is no folder {request.out.parent}.")
     if request.out.suffix.lower() not in ENDINGS:
         raise UsageError(f"--out {request.out}: a picture's name ends in {' or '.join(ENDINGS)}.")
 

@@ -5,6 +5,7 @@ The values are those of the data set's shipped definition, so that the file work
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,13 +13,14 @@ from string import Template
 from typing import Any
 
 import click
+import yaml
 
 from tuner import definition as definitions
 from tuner.data.registry import ENTRIES, names
 from tuner.definition import SweepDefinition
 from tuner.definition_reference import schema_text
 from tuner.errors import UsageError, WorkspaceError, nearest
-from tuner.targets import parse_targets
+from tuner.targets import parse_targets, unique
 from tuner.workspace import write_aside
 
 SCHEMA = "sweep.schema.json"
@@ -107,7 +109,8 @@ def run_init(
         raise UsageError(f"{file} exists already: take another name, or replace it by --force.")
     if start is not None and dataset is not None:
         raise UsageError("--from copies a definition with its data set: leave --dataset out.")
-    wanted = [target.text for text in targets for target in parse_targets(text)]
+    asked = unique(target for text in targets for target in parse_targets(text))
+    wanted = [target.text for target in asked]
     if start is not None:
         source = definitions.find(start, folder)
         text = _copied(source.read_text(encoding="utf-8-sig"), wanted)
@@ -116,6 +119,11 @@ def run_init(
     origin = f", copied from {start}" if start else ""
     text = HEAD.substitute(name=name, schema=SCHEMA, origin=origin) + text
     definition = definitions.parse(text, str(file), name)  # whatever was put in is sound
+    if asked and definition.targets != asked:
+        raise UsageError(
+            f"the targets of {start or name} cannot be replaced as they are written: leave --target "
+            "out, and edit them in the copy."
+        )
     try:
         write_aside(file, text.encode())
         write_aside(file.with_name(SCHEMA), schema_text().encode())
@@ -180,8 +188,29 @@ def _copied(text: str, targets: Sequence[str]) -> str:
     body = re.sub(r"\A(?:#.*\n)+\n?", "", text)
     if not targets:
         return body
-    lines = "".join(f"  - {target}\n" for target in targets)
-    return re.sub(r"^targets:.*\n(?:[ -].*\n)*", f"targets:\n{lines}", body, flags=re.M)
+    try:
+        root = yaml.compose(body, Loader=yaml.SafeLoader)
+    except yaml.YAMLError:
+        return body  # which is refused by all who read it
+    pairs = root.value if isinstance(root, yaml.MappingNode) else []
+    for key, value in pairs:
+        start, end = value.start_mark.index, _end(value, body)
+        if key.value != "targets" or start < key.end_mark.index:  # an alias of something above
+            continue
+        if root.flow_style:
+            return f"{body[:start]}{json.dumps(list(targets))}{body[end:]}"
+        margin = " " * key.start_mark.column
+        lines = "".join(f"\n{margin}  - {target}" for target in targets)
+        rest = body[end:].partition("\n")[2]  # without a comment on the targets there were
+        return f"{body[: key.start_mark.index]}targets:{lines}\n{rest}"
+    return body
+
+
+def _end(node: yaml.Node, text: str) -> int:
+    """Where the last character of a value is; YAML's own mark may lie beyond comments below it."""
+    if isinstance(node, yaml.SequenceNode) and not node.flow_style and node.value:
+        return _end(node.value[-1], text)
+    return len(text[: node.end_mark.index].rstrip())
 
 
 def _summary(definition: SweepDefinition) -> str:

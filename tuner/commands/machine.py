@@ -16,6 +16,8 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 
+from tuner.text import printable
+
 WORKER_BYTES = 1_500_000_000
 PACKAGES = ("tuner", "tensorflow", "keras", "optuna", "mlflow", "numpy", "scikit-learn")
 ROOT = Path("/")
@@ -175,8 +177,8 @@ def user() -> str:
 
     given = os.environ.get("TUNER_USER", "").strip()
     if given:
-        return given
+        return printable(given)
     try:
-        return getpass.getuser()
+        return printable(getpass.getuser())
     except (OSError, KeyError, ImportError):
         return ""

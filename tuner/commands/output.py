@@ -80,5 +80,5 @@ def _print_tables(outcomes: Sequence[Outcome]) -> None:
     for outcome in outcomes:
         prefix = f"{outcome.study}: " if len(outcomes) > 1 else ""
         console.print(Text(prefix + sentence(outcome)))
-    for outcome in outcomes:
-        console.print(Text(f"Next: {next_command(outcome)}"), soft_wrap=True)
+    for command in dict.fromkeys(map(next_command, outcomes)):
+        console.print(Text(f"Next: {command}"), soft_wrap=True)

@@ -18,10 +18,14 @@ from tuner.data.prepared import Prepared
 from tuner.data.splits import split
 from tuner.definition import Overrides, SweepDefinition
 from tuner.errors import DataError, UsageError
+from tuner.text import is_printable
 from tuner.workspace import Workspace
 
 if TYPE_CHECKING:
     from tuner.search.records import StudySummary
+
+
+LONGEST = 200  # characters of a study's name
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,9 @@ def make_plan(
         say: called with a line about what takes a while.
     """
     path = _file(workspace, name)
-    known = _stored(workspace, study or (name if path is None else path.stem))
+    called = study if study is not None else name if path is None else path.stem
+    _check_name(called)
+    known = _stored(workspace, called)
     if path is None and (known is None or known.name != name):
         definitions.find(name, workspace.root)  # raises, and says what there is
     unchanged = None if path is None else definitions.load(path)
@@ -80,12 +86,27 @@ def make_plan(
     if known is not None:
         definitions.refuse_another(known.name, known.identity, identity)
     return Plan(
-        study=study or definition.name,
+        study=called,
         definition=definition,
         data=data,
         identity=identity,
         base=base if known is None or base is not None else known.base,
     )
+
+
+def _check_name(study: str) -> None:
+    if not study.strip():
+        raise UsageError("a study needs a name: give one by --name.")
+    if len(study) > LONGEST:
+        raise UsageError(
+            f"the study's name has {len(study)} characters: give a shorter one by --name, at most "
+            f"{LONGEST}."
+        )
+    if not is_printable(study):
+        raise UsageError(
+            f"the study's name {study!r} has characters that cannot be printed: give another one "
+            "by --name."
+        )
 
 
 def _data(

@@ -11,7 +11,9 @@ from rich.padding import Padding
 from rich.text import Text
 
 from tuner.commands.plan import Plan
+from tuner.data.splits import split
 from tuner.errors import UsageError
+from tuner.report.selection import TEST_BANNER
 from tuner.report.wording import configuration
 from tuner.search.preview import Proposal, proposals
 
@@ -41,15 +43,16 @@ def _print_one(console: Console, plan: Plan, listed: Sequence[Proposal]) -> None
     definition = plan.definition
     targets = " and ".join(target.text for target in definition.targets)
     data = plan.data
-    rows = data.shapes["x_train"][0]
     console.print(Text(f"{plan.study} · {definition.dataset} ({data.source}) · {targets}"))
     console.print(
         Text(
-            f"{rows} training rows, of which {definition.split.kind} validation; "
+            f"{_rows(plan)}; "
             f"{definition.trials} trials of {definition.epochs} epochs; "
             f"sampler {definition.sampler}, pruner {definition.pruner}, seed {definition.seed}"
         )
     )
+    if definition.split.kind == "test":
+        console.print(Text(f"! {TEST_BANNER}", style="bold yellow"))
     for proposal in listed:
         name = f" ({proposal.variant})" if proposal.variant else ""
         line = Text(f"trial {proposal.trial}{name}  {configuration(proposal.params)}")
@@ -59,3 +62,14 @@ def _print_one(console: Console, plan: Plan, listed: Sequence[Proposal]) -> None
         console.print(Text("  and the grid ends there"))
     elif rest > 0:
         console.print(Text(f"  … {rest} more, proposed from the results of these"))
+
+
+def _rows(plan: Plan) -> str:
+    """`1,437 training rows: 1,149 train, 288 validation (20 %, stratified)`."""
+    data, spec = plan.data, plan.definition.split
+    train, validation = split(data.y_train, spec)
+    text = f"{len(data.y_train):,} training rows"
+    if spec.kind == "test":
+        return f"{text}, all of them train; the {data.shapes['x_test'][0]:,} test rows validate"
+    share = f"{spec.fraction * 100:.3g} %, {spec.kind}"
+    return f"{text}: {len(train):,} train, {len(validation):,} validation ({share})"

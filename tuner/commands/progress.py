@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from tuner.epochs import Choice
-from tuner.report.wording import configuration, duration_text
+from tuner.report.wording import configuration, duration_text, plural, trials_text
 from tuner.search.scheduler import Ended, Notice, Progressed, Started
 
 
@@ -121,6 +121,13 @@ class Lines(Silent):
         self._tally = tally
         self._epochs = epochs
 
+    def __enter__(self) -> Lines:
+        left = self._tally.total - self._tally.done
+        if left > 0:
+            workers = f"{self._tally.workers} {plural('worker', self._tally.workers)}"
+            self.say(f"{self._tally.study}  {trials_text(left)} to train, {workers} starting …")
+        return self
+
     def __call__(self, notice: Notice) -> None:
         if isinstance(notice, Progressed) and self._epochs:
             self.say(f"{self._tally.study}  {progress_text(notice)}")
@@ -130,7 +137,8 @@ class Lines(Silent):
         tally = self._tally
         text = f"{tally.study} {tally.done}/{tally.total}  {ended_text(notice)}"
         left = tally.time_left()
-        self.say(f"{text}  · {tally.meets} meet{f', {left}' if left else ''}")
+        tail = f"  · {tally.meets} meet{f', {left}' if left else ''}"
+        self.say(text if tally.total == 1 else f"{text}{tail}")
 
 
 class Display(Silent):

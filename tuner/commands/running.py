@@ -89,6 +89,7 @@ class Interruption:
         if self.exit_code is not None:
             if os.isatty(2):
                 os.write(2, b"\x1b[?25h\n")  # the live display hid the cursor
+            os.write(2, b"Stopped at once; the next sweep repeats what was running.\n")
             os._exit(code)
         self.exit_code = code
         if number != signal.SIGINT:

@@ -19,6 +19,7 @@ from tuner.locks import try_lock
 
 FIRST_PORT = 5000
 PORTS = 100
+NO_LINKS = getattr(os, "O_NOFOLLOW", 0)  # the folder of the claims is everybody's
 
 
 def address_of(host: str) -> IPv4Address | IPv6Address:
@@ -75,7 +76,7 @@ def _claim(port: int) -> Iterator[bool]:
     """Hold the claim on a port for the block; says False where another process holds it."""
     path = Path(tempfile.gettempdir(), f"tuner-ui-{port}.lock")
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINKS, 0o644)
     except OSError:
         try:
             descriptor = os.open(

@@ -21,7 +21,7 @@ from tuner.report.trial_view import (
     trial_json,
     trial_sentence,
 )
-from tuner.report.wording import listed, plural
+from tuner.report.wording import listed, one_line, plural
 from tuner.workspace import Workspace
 
 BEST = "best"
@@ -58,9 +58,9 @@ def run_show(request: ShowRequest) -> int:
 
 
 def find_trial(outcome: Outcome, word: str) -> Entry:
-    """The trial that `word` names: its number, its variant's name, or `best`.
+    """The trial that `word` names: its number, `best`, or its variant's name.
 
-    While nothing is judged, `best` is the trial that has come furthest. Raises StudyError, which
+    What comes first counts, so that no name hides another trial. While nothing is judged, `best` is the trial that has come furthest. Raises StudyError, which
     says what there is.
     """
     entries = {str(entry.trial): entry for entry in outcome.entries}
@@ -69,15 +69,17 @@ def find_trial(outcome: Outcome, word: str) -> Entry:
         raise StudyError(
             f"{outcome.study} has no trial yet.\nTrain some with: tuner sweep {outcome.study}"
         )
-    found = variants.get(word) or entries.get(_number(word))
+    found = entries.get(_number(word))
     if found is None and word == BEST:
         found = leading(outcome) or max(outcome.entries, key=lambda e: len(e.record.epochs))
+    if found is None:
+        found = variants.get(word)
     if found is None:
         names = [*variants, BEST]
         word_for = plural("variant", len(variants))
         also = f", {BEST}" + (f", and the {word_for} {listed(list(variants))}" if variants else "")
         raise StudyError(
-            f"{outcome.study} has no trial {word}{nearest(word, names)}.\n"
+            f"{outcome.study} has no trial {one_line(word, 40)}{nearest(word, names)}.\n"
             f"There are: {_ranges(sorted(map(int, entries)))}{also}."
         )
     return found
@@ -86,7 +88,7 @@ def find_trial(outcome: Outcome, word: str) -> Entry:
 def _number(word: str) -> str:
     """`07` and `#7` are trial 7."""
     digits = word.removeprefix("#")
-    return str(int(digits)) if digits.isascii() and digits.isdigit() else word
+    return (digits.lstrip("0") or "0") if digits.isascii() and digits.isdigit() else word
 
 
 def _ranges(numbers: list[int]) -> str:

@@ -72,12 +72,26 @@ def _print_table(found: Sequence[Listed], folder: Path) -> None:
     if not found:
         print_nothing(console, folder)
         return
+    table = _table(found, with_time=True)
+    if console.measure(table, options=console.options.update(width=10_000)).maximum > console.width:
+        table = _table(found, with_time=False)  # rather than break names
+    console.print(table)
+    console.print()
+    running = sum(row.outcome.counts.running for row in found)
+    studies = "1 study" if len(found) == 1 else f"{len(found)} studies"
+    first = max(found, key=lambda r: (r.outcome.counts.running > 0, r.last_used or 0.0))
+    sentence = f"{studies}, {trials_text(running)} running now."
+    print_closing(console, sentence, after_a_list(first.outcome))
+
+
+def _table(found: Sequence[Listed], with_time: bool) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("study", "dataset"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", min_width=len(name))
     waiting = any(row.outcome.counts.waiting for row in found)
     states = ["running", *(["waiting"] if waiting else []), "failed"]
-    for name in ("trials", *states, "meet", "best val", "last trial"):
+    times = ["last trial"] if with_time else []
+    for name in ("trials", *states, "meet", "best val", *times):
         table.add_column(name, justify="right", no_wrap=True)
     for row in found:
         outcome, counts, values = row.outcome, asdict(row.outcome.counts), _json(row)
@@ -88,12 +102,6 @@ def _print_table(found: Sequence[Listed], folder: Path) -> None:
             *(str(counts[state]) for state in states),
             str(values["meets"]),
             figure_text("val_accuracy", values["best_val_accuracy"], outcome.targets),
-            str(values["last_ended"] or "–")[:16].replace("T", " "),
+            *([str(values["last_ended"] or "–")[:16].replace("T", " ")] if with_time else []),
         )
-    console.print(table)
-    console.print()
-    running = sum(row.outcome.counts.running for row in found)
-    studies = "1 study" if len(found) == 1 else f"{len(found)} studies"
-    first = max(found, key=lambda r: (r.outcome.counts.running > 0, r.last_used or 0.0))
-    sentence = f"{studies}, {trials_text(running)} running now."
-    print_closing(console, sentence, after_a_list(first.outcome))
+    return table

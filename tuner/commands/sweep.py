@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from tuner.commands.machine import fitting_workers
 from tuner.commands.output import print_outcomes
@@ -19,11 +22,15 @@ from tuner.commands.running import (
     signals_to,
     train_trials,
 )
+from tuner.data.prepared import keep as keep_data
 from tuner.definition import Overrides
-from tuner.errors import UsageError
+from tuner.errors import StudyError, UsageError
 from tuner.report.selection import Outcome
+from tuner.search.opening import open_study
+from tuner.search.owners import Owner
 from tuner.search.scheduler import Controls, StopReason
-from tuner.search.study import open_study
+from tuner.search.study import SweepStudy
+from tuner.trial import TrialRecord
 from tuner.workspace import Workspace
 
 
@@ -42,7 +49,7 @@ class SweepRequest:
         workers: worker processes, or None for as many as fit.
         format: `table`, `json` or `csv`.
         exit_zero: turn "none meets" into success.
-        verbosity: -1 for no progress, 0, 1 for a line a trial, 2 for a line an epoch.
+        verbosity: -1 for no progress, 0 for the usual, 1 for a line an epoch as well.
         dry_run: print proposals, train nothing.
         command: the command line, for the record.
     """
@@ -68,7 +75,7 @@ def run_sweep(request: SweepRequest) -> int:
         raise UsageError("--name names one study; give one sweep with it.")
     workspace = Workspace(request.folder).create()
     console = Console(stderr=True)
-    with console.status("Preparing data …"):
+    with closing(Owner(workspace.owners)) as presence, console.status("Preparing data …") as status:
         plans = [
             make_plan(
                 workspace,
@@ -80,6 +87,18 @@ def run_sweep(request: SweepRequest) -> int:
             )
             for name in request.names
         ]
+        status.stop()
+        return _run(request, workspace, plans, console, presence)
+
+
+def _run(
+    request: SweepRequest,
+    workspace: Workspace,
+    plans: Sequence[Plan],
+    console: Console,
+    presence: Owner,
+) -> int:
+    """Run what is planned; `presence` keeps the prepared data until the first study is open."""
     names = [plan.study for plan in plans]
     if len(set(names)) < len(names):
         raise UsageError(f"two of these sweeps are one study: {', '.join(names)}.")
@@ -93,9 +112,12 @@ def run_sweep(request: SweepRequest) -> int:
     outcomes: list[Outcome] = []
     with signals_to(interruption):
         for plan in plans:
-            outcome, reason = _run_one(
-                request, workspace, plan, console, deadline, interruption.controls
-            )
+            study = open_study(workspace, plan.study, plan.definition, plan.identity, plan.base)
+            presence.close()
+            with closing(study):
+                outcome, reason = _run_one(
+                    request, workspace, plan, study, console, deadline, interruption.controls
+                )
             outcomes.append(outcome)
             if reason in ("drained", "handed back", "timeout"):
                 break
@@ -111,36 +133,60 @@ def _run_one(
     request: SweepRequest,
     workspace: Workspace,
     plan: Plan,
+    study: SweepStudy,
     console: Console,
     deadline: float | None,
     controls: Controls,
 ) -> tuple[Outcome, StopReason]:
-    """One study from opening to its outcome."""
-    definition = plan.definition
-    study = open_study(workspace, plan.study, definition, plan.identity, plan.base)
-    try:
-        before = study.records()
-        total = definition.trials if request.add is None else len(before) + request.add
-        study.set_requested(max(total, len(before)))
-        done = [r for r in before if r.state in ("complete", "pruned", "failed")]
-        workers = _workers(request, total - len(done))
-        job = Job(workspace, plan, study, total, workers, request.command, deadline=deadline)
-        meets = len(job.outcome().meets)
-        observer = make_observer(
-            console, plan.study, total, len(done), meets, workers, request.verbosity
+    """One open study, to its outcome."""
+    keep_data(plan.data)
+    before = study.records()
+    _refuse_taken_names(plan, before)
+    total = _total(request, plan, before)
+    study.set_requested(max(total, len(before)))
+    done = [r for r in before if r.state in ("complete", "pruned", "failed")]
+    workers = _workers(request, total - len(done))
+    job = Job(workspace, plan, study, total, workers, request.command, deadline=deadline)
+    if workers == 0 and request.verbosity >= 0:
+        said = f"All {len(done)} trials of {plan.study} are done and nothing is left to train."
+        console.print(Text(f"{said} --add 10 asks for ten more."), soft_wrap=True)
+    meets = len(job.outcome().meets)
+    observer = make_observer(
+        console, plan.study, total, len(done), meets, workers, request.verbosity
+    )
+    reason = train_trials(job, observer, controls)
+    if reason == "exhausted":
+        total = len(study.records())
+        study.set_requested(total)
+        observer.say(
+            f"The grid has {study.grid_size} configurations and all are done: "
+            f"{plan.study} ends with {total} trials."
         )
-        reason = train_trials(job, observer, controls)
-        if reason == "exhausted":
-            total = len(study.records())
-            study.set_requested(total)
-            observer.say(
-                f"The grid has {study.grid_size} configurations and all are done: "
-                f"{plan.study} ends with {total} trials."
+        job = replace(job, total=total)
+    return job.outcome(), reason
+
+
+def _total(request: SweepRequest, plan: Plan, before: Sequence[TrialRecord]) -> int:
+    """How many logical trials the study shall have.
+
+    Where no number is asked for, that of the file, and whatever was begun beyond it: a trial by
+    hand that was interrupted, say.
+    """
+    if request.add is not None:
+        return len(before) + request.add
+    asked = plan.definition.trials
+    return asked if request.overrides.trials is not None else max(asked, len(before))
+
+
+def _refuse_taken_names(plan: Plan, before: Sequence[TrialRecord]) -> None:
+    """Raise StudyError where a trial by hand has the name of a variant, and is another one."""
+    for record in before:
+        wanted = plan.definition.variants.get(record.variant or "")
+        if wanted is not None and record.params != wanted:
+            raise StudyError(
+                f"study {plan.study} has a trial called {record.variant} with another "
+                "configuration, trained by hand.\nGive the variant another name."
             )
-            job = replace(job, total=total)
-        return job.outcome(), reason
-    finally:
-        study.close()
 
 
 def _workers(request: SweepRequest, left: int) -> int:

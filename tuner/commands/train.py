@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import shlex
+from collections.abc import Collection, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from tuner import definition as definitions
 from tuner.commands.plan import Plan, make_plan
@@ -15,9 +19,12 @@ from tuner.commands.progress import make_observer
 from tuner.commands.running import NONE_MEETS, Interruption, Job, signals_to, train_trials
 from tuner.commands.show import ShowRequest, find_trial, run_show
 from tuner.definition import Overrides, SweepDefinition
-from tuner.errors import UsageError
+from tuner.errors import TrainingError, UsageError
 from tuner.report.selection import Outcome, select
-from tuner.search.study import open_study
+from tuner.search.opening import open_study
+from tuner.search.owners import Owner
+from tuner.search.records import summaries
+from tuner.search.study import SweepStudy
 from tuner.trial import Params, TrialRecord
 from tuner.workspace import Workspace
 
@@ -64,7 +71,7 @@ def run_train(request: TrainRequest) -> int:
     """Train one configuration and show it; returns the exit code."""
     workspace = Workspace(request.folder).create()
     console = Console(stderr=True)
-    with console.status("Preparing data …"):
+    with closing(Owner(workspace.owners)) as presence, console.status("Preparing data …") as status:
         plan = make_plan(
             workspace,
             request.name,
@@ -73,53 +80,70 @@ def run_train(request: TrainRequest) -> int:
             request.study,
             lambda text: console.print(text, markup=False, highlight=False),
         )
+        status.stop()
+        # Before the study is made: a mistake leaves nothing behind.
+        params = configuration_of(
+            plan.definition,
+            _records(workspace, plan.study),
+            request.start,
+            request.fixes,
+            plan.study,
+        )
+        label_of(request.label, plan.definition.variants)
+        study = open_study(workspace, plan.study, plan.definition, plan.identity, plan.base)
+        presence.close()
     interruption = Interruption()
-    with signals_to(interruption):
-        origin, outcome = _train(request, workspace, plan, console, interruption)
+    with closing(study), signals_to(interruption):
+        origin, outcome = _train(request, workspace, plan, study, params, console, interruption)
+    again = f"tuner sweep {shlex.quote(plan.study)}"
     if interruption.exit_code is not None:
         console.print(
-            f"The trial is kept: tuner sweep {plan.study} repeats what is not finished.",
-            markup=False,
-            highlight=False,
+            Text(f"The trial is kept: {again} repeats what is not finished."), soft_wrap=True
         )
         return interruption.exit_code
     run_show(ShowRequest(plan.study, request.folder, str(origin), format=request.format))
-    meets = any(entry.trial == origin for entry in outcome.meets)
-    return 0 if meets or request.exit_zero else NONE_MEETS
+    entry = next(entry for entry in outcome.entries if entry.trial == origin)
+    if entry.state not in ("complete", "pruned"):
+        raise TrainingError(
+            f"trial {origin} did not end: {entry.record.reason or entry.state}.\n"
+            f"It is kept, and repeated by: {again}"
+        )
+    return 0 if entry.verdict == "meets" or request.exit_zero else NONE_MEETS
 
 
 def _train(
     request: TrainRequest,
     workspace: Workspace,
     plan: Plan,
+    study: SweepStudy,
+    params: Params,
     console: Console,
     interruption: Interruption,
 ) -> tuple[int, Outcome]:
     """Train the configuration in its study; returns the trial's number and the study's outcome."""
-    study = open_study(workspace, plan.study, plan.definition, plan.identity, plan.base)
-    try:
-        before = study.records()
-        params = configuration_of(plan.definition, before, request.start, request.fixes, plan.study)
-        label = _label(request.label, plan.definition, before)
-        ticket = study.take_by_hand(label, params, request.seed)
-        tickets = [ticket]
-        total = len(study.records())
-        study.set_requested(max(study.requested, total))
-        job = Job(
-            workspace,
-            plan,
-            study,
-            total,
-            workers=1,
-            command=request.command,
-            take=lambda: tickets.pop() if tickets else None,
-        )
-        verbosity = -1 if request.verbosity < 0 else 1
-        observer = make_observer(console, plan.study, 1, 0, 0, 1, verbosity)
-        train_trials(job, observer, interruption.controls)
-        return ticket.origin, job.outcome()
-    finally:
-        study.close()
+    ticket = study.take_by_hand(partial(label_of, request.label), params, request.seed)
+    tickets = [ticket]
+    total = len(study.records())
+    study.set_requested(max(study.requested, total))
+    job = Job(
+        workspace,
+        plan,
+        study,
+        total,
+        workers=1,
+        command=request.command,
+        take=lambda: tickets.pop() if tickets else None,
+    )
+    verbosity = -1 if request.verbosity < 0 else 1
+    observer = make_observer(console, plan.study, 1, 0, 0, 1, verbosity)
+    train_trials(job, observer, interruption.controls)
+    return ticket.origin, job.outcome()
+
+
+def _records(workspace: Workspace, study: str) -> Sequence[TrialRecord]:
+    """The trials of a study that may not be there yet."""
+    found = (summary.records for summary in summaries(workspace) if summary.name == study)
+    return next(found, ())
 
 
 def configuration_of(
@@ -167,9 +191,8 @@ def _params_of(
     return entry.params
 
 
-def _label(given: str | None, definition: SweepDefinition, records: Sequence[TrialRecord]) -> str:
+def label_of(given: str | None, taken: Collection[str]) -> str:
     """The trial's name: the one given, unless it is taken, or the next `by-hand-N`."""
-    taken = {record.variant for record in records if record.variant} | set(definition.variants)
     if given is None:
         number = 1
         while f"{BY_HAND}-{number}" in taken:
@@ -177,7 +200,9 @@ def _label(given: str | None, definition: SweepDefinition, records: Sequence[Tri
         return f"{BY_HAND}-{number}"
     if given in taken:
         raise UsageError(f"the study has a trial called {given} already: give another --as.")
-    if not re.fullmatch(r"[^\W\d][\w.\- ]{0,59}", given) or given == "best":
+    if given == "best":
+        raise UsageError("`best` stands for the best trial: give another --as.")
+    if not re.fullmatch(r"[^\W\d][\w.\- ]{0,59}", given):
         raise UsageError(
             f"{given!r} cannot name a trial: begin with a letter, and use letters, digits, "
             "spaces, `-`, `_` and `.`, 60 at most."

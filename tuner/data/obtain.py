@@ -5,13 +5,12 @@ The rule: a file that was prepared once is recognised by its bytes and not decod
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from tuner.data.prepared import Prepared, prepare
-from tuner.data.registry import comes_from_keras, load, source_key
+from tuner.data.prepared import Prepared, keep, prepare
+from tuner.data.registry import comes_from_keras, load, needs_file, source_key
 from tuner.errors import DataError
 from tuner.workspace import write_aside
 
@@ -37,6 +36,11 @@ def obtain(
         DataError: the name is unknown, or the data is missing or damaged.
         WorkspaceError: `folder` cannot be written.
     """
+    if data_dir is not None and not data_dir.is_dir() and needs_file(name):
+        raise DataError(
+            f"the data directory {data_dir} is no folder.\n"
+            "Set TUNER_DATA_DIR or --data-dir to the folder with your files, or leave both away."
+        )
     key = source_key(name, data_dir)
     note = None if key is None else folder / SOURCES / key
     if note is not None and (known := _recall(note, folder)) is not None:
@@ -60,6 +64,5 @@ def _recall(note: Path, folder: Path) -> Prepared | None:
         _ = prepared.vocabulary
     except (OSError, ValueError, DataError):
         return None
-    with suppress(OSError):
-        os.utime(prepared.path)  # in use from now on: `tuner clean` spares what is fresh
+    keep(prepared)
     return prepared

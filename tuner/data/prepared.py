@@ -161,14 +161,20 @@ def prepare(dataset: Dataset, folder: Path) -> Prepared:
             _write(dataset, metadata, target)
         elif (target / METADATA).read_bytes() != metadata:
             write_aside(target / METADATA, metadata)  # the same arrays under other words
-        with contextlib.suppress(OSError):
-            os.utime(target)  # in use from now on: `tuner clean` spares what is fresh
     except OSError as error:
         raise WorkspaceError(
             f"cannot write prepared data to {target} ({error.strerror or error}).\n"
             "Free some space there, or run tuner in a directory that you can write to."
         ) from error
-    return Prepared.open(target, mark)
+    prepared = Prepared.open(target, mark)
+    keep(prepared)
+    return prepared
+
+
+def keep(prepared: Prepared) -> None:
+    """Let the folder look fresh: it is about to be used, and `tuner clean` spares what is fresh."""
+    with contextlib.suppress(OSError):
+        os.utime(prepared.path)
 
 
 def _metadata(dataset: Dataset, mark: str) -> bytes:

@@ -79,6 +79,12 @@ def local_file(name: str, data_dir: Path | None) -> Path | None:
     return path if path.is_file() else None
 
 
+def needs_file(name: str) -> bool:
+    """Whether that data set is read from a file, of the user's or of Keras."""
+    entry = ENTRIES.get(name)
+    return entry is not None and entry.file is not None
+
+
 def comes_from_keras(name: str, data_dir: Path | None) -> bool:
     """Whether `load` would ask Keras, which may download: no file of that name in `data_dir`."""
     entry = ENTRIES.get(name)

@@ -53,9 +53,12 @@ def from_parquet(file: Path, size: int = WORDS) -> Dataset:
         DataError: names the file, and the column where it is to blame.
     """
     table = _read(file)
-    texts = {part: [words_of(t) for t in table.text[table.split == part]] for part in PARTS}
-    vocabulary = vocabulary_of(texts["train"], size)
-    x = {part: multi_hot(texts[part], vocabulary) for part in PARTS}
+    texts = {part: table.text[table.split == part].tolist() for part in PARTS}
+    # The words of one text at a time: those of all of them take more than a gigabyte.
+    vocabulary = vocabulary_of(map(words_of, texts["train"]), size)
+    x = {
+        part: multi_hot(map(words_of, texts[part]), len(texts[part]), vocabulary) for part in PARTS
+    }
     y = {part: table.label[table.split == part].to_numpy(np.uint8) for part in PARTS}
     return _dataset(x, y, vocabulary, f"{file.name} in {file.parent}")
 
@@ -71,9 +74,9 @@ def from_ranks(file: Path, size: int = WORDS) -> Dataset:
             arrays: dict[str, Array] = dict(archive)
         words = arrays["words"].tobytes().decode().split("\n")
         counts = np.bincount(arrays["ranks_train"], minlength=len(words))
-        # Rank 0 is no word. Equally frequent words keep the order of their ranks.
-        order = [int(i) for i in np.argsort(-counts, kind="stable") if i > 0 and counts[i] > 0]
-        kept = [i for i in order[:size] if i < len(words)]
+        # Rank 0 is no word. Equally frequent words by alphabet: their ranks are of all reviews.
+        known = [i for i in range(1, len(words)) if counts[i] > 0]
+        kept = sorted(known, key=lambda i: (-counts[i], words[i]))[:size]
         columns = np.full(max(len(words), *(_top(arrays[f"ranks_{p}"]) for p in PARTS)), -1)
         columns[kept] = np.arange(len(kept))
         x = {

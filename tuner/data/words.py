@@ -41,10 +41,16 @@ def vocabulary_of(texts: Iterable[Sequence[str]], size: int) -> tuple[str, ...]:
     return tuple(word for word, _ in ordered[:size])
 
 
-def multi_hot(texts: Sequence[Sequence[str]], vocabulary: Sequence[str]) -> Rows:
-    """One row a text (n, words) of uint8: 1 where the text contains the column's word."""
+def multi_hot(texts: Iterable[Sequence[str]], count: int, vocabulary: Sequence[str]) -> Rows:
+    """One row a text (count, words) of uint8: 1 where the text contains the column's word.
+
+    Args:
+        texts: the words of each text.
+        count: how many texts there are.
+        vocabulary: the word of each column.
+    """
     columns = {word: column for column, word in enumerate(vocabulary)}
-    rows = np.zeros((len(texts), len(vocabulary)), dtype=np.uint8)
+    rows = np.zeros((count, len(vocabulary)), dtype=np.uint8)
     for row, text in zip(rows, texts, strict=True):
         known = [columns[word] for word in text if word in columns]
         row[known] = 1

@@ -16,6 +16,7 @@ from tuner.data.dataset import Array
 from tuner.data.prepared import Prepared
 from tuner.data.summary import words_of_row
 from tuner.errors import UsageError
+from tuner.report.wording import one_line
 
 SCHEMA = 1
 MOST = 100  # rows at once
@@ -25,6 +26,7 @@ SHADES = " ░▒▓█"
 PLAIN_SHADES = " .+#@"
 DRAWN = 24  # images in the terminal
 WIDEST = 40  # characters of one of them
+DIGITS = 15  # of a row number
 FIELDS = {
     "image": ("index", "label", "name"),
     "text": ("index", "label", "name", "known_words", "words"),
@@ -58,8 +60,12 @@ def parse_rows(text: str) -> tuple[int, ...]:
         match = re.fullmatch(r"\s*([0-9]+)\s*(?:-\s*([0-9]+)\s*)?", part)
         if match is None:
             raise UsageError(
-                f"--index {text}: {part.strip() or 'nothing'} is no row number; "
+                f"--index {one_line(text)}: {one_line(part) or 'nothing'} is no row number; "
                 "write numbers and ranges such as 5,20,789 or 0-9."
+            )
+        if max(len(digits or "") for digits in match.groups()) > DIGITS:
+            raise UsageError(
+                f"--index {one_line(text, 40)}: no row number has more than {DIGITS} digits."
             )
         first, last = int(match[1]), int(match[2] or match[1])
         if last < first:

@@ -112,7 +112,8 @@ def words(
         each = room + BAR_WIDTH + GAP + _widest([bar.note for bar in bars], SMALL) + 4 * GAP
         columns = min(len(classes), PANELS)
         page = _Page(2 * MARGIN + columns * each - 4 * GAP, title)
-        unit = BAR_WIDTH / max(bar.value for bar in bars)
+        longest = max((bar.value for bar in bars), default=0.0)
+        unit = BAR_WIDTH / longest if longest > 0 else 0.0  # no word speaks for any class
         for first in range(0, len(classes), columns):
             line = classes[first : first + columns]
             for column, (name, some) in enumerate(line):

@@ -71,7 +71,7 @@ def trial_name(entry: Entry) -> str:
 
 def trial_sentence(outcome: Outcome, entry: Entry) -> str:
     """One plain sentence: what the trial is worth, and where it stands in its study."""
-    who, reason = trial_name(entry).capitalize(), reason_text(entry)
+    who, reason = f"T{trial_name(entry)[1:]}", reason_text(entry)
     if entry.state in ("waiting", "running"):
         if entry.state == "waiting":
             return f"{who} waits for its turn{_because(reason)}."

@@ -30,6 +30,7 @@ class Owner:
 
     def __init__(self, folder: Path) -> None:
         self.name = uuid.uuid4().hex
+        self._closed = False
         self._path = folder / self.name
         folder.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
@@ -44,7 +45,10 @@ class Owner:
             say_missing(folder, error)
 
     def close(self) -> None:
-        """Give the name up; trials that still carry it count as lost."""
+        """Give the name up; trials that still carry it count as lost. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
         os.close(self._descriptor)  # first: Windows removes no file that is open
         self._path.unlink(missing_ok=True)
 

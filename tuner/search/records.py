@@ -126,7 +126,7 @@ def _record(
         epochs=from_columns(known.get("epochs", {})) if state != "running" else _so_far(trial),
         seed=known.get("seed", 0),
         started=started,
-        ended=known.get("ended"),
+        ended=known.get("ended") or None,
         run_id=runs.get(f"{RUN_PREFIX}{trial.number}"),
         spec=known.get("spec", {}),
         device=known.get("device", ""),

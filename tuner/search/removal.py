@@ -1,19 +1,21 @@
 """What the studies of a directory hold on to, and how one is taken out.
 
 The rule: nothing goes that a living process may be using. A process counts as using a study when it
-owns a trial of it, whatever that trial's state, or when it owns no trial at all yet.
+owns a trial of it, whatever that trial's state, or when it owns no trial at all yet. A running trial
+that names no owner is another program's, and nobody can tell whether that lives: it counts as used.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.trial import TrialState
 
 from tuner.errors import StudyError
 from tuner.locks import locked
@@ -21,7 +23,7 @@ from tuner.search.owners import has_ended
 from tuner.search.records import RUN_PREFIX, records_of
 from tuner.search.sampling import quiet
 from tuner.search.storage import open_storage
-from tuner.workspace import Workspace
+from tuner.workspace import UID, Workspace
 
 YOUNG_SECONDS = 10.0
 
@@ -35,9 +37,12 @@ class StoredStudy:
         uid: its identity, or an empty text for one that is not tuner's or is half made.
         dataset: the data set's name, or an empty text.
         fingerprint: of the prepared data that it needs, or an empty text.
-        trials: how many logical trials it has.
+        trials: how many logical trials it has, or trials where it is not tuner's.
         runs: how many MLflow runs show it: one a recorded trial, and the sweep's own.
         busy: whether a living process may be using it.
+        ownerless: whether a trial of it is running that no process of tuner's has begun.
+        twins: other studies with the same identity, as Optuna's copies have; what is kept under it
+            is theirs, too.
     """
 
     name: str
@@ -47,6 +52,8 @@ class StoredStudy:
     trials: int
     runs: int
     busy: bool
+    ownerless: bool = False
+    twins: tuple[str, ...] = ()
 
 
 def stored_studies(workspace: Workspace) -> list[StoredStudy]:
@@ -61,21 +68,26 @@ def stored_studies(workspace: Workspace) -> list[StoredStudy]:
     owners = {study.study_name: _owners(study) for study in loaded}
     alive = living(workspace.owners)
     unknown = alive - set().union(*owners.values())
-    return [
+    found = [
         _stored(study, workspace, bool(unknown or owners[study.study_name] & alive))
         for study in loaded
     ]
+    return [replace(study, twins=_twins(study, found)) for study in found]
 
 
 def remove_study(
     workspace: Workspace, study: StoredStudy, first: Callable[[], object] = lambda: None
-) -> None:
+) -> bool:
     """Take `study` out of the journal; no process can ask for a trial meanwhile.
 
     Args:
         workspace: the working directory.
         study: as it was read.
-        first: called when nothing stands in the way any more; when it raises, the study stays.
+        first: called when nothing stands in the way any more, to remove what is kept under the
+            study's identity elsewhere; not where a twin needs that. When it raises, the study stays.
+
+    Returns:
+        whether the identity was this study's alone, so that its weights can go.
 
     Raises:
         StudyError: it is in use, or is no longer what was read.
@@ -85,12 +97,19 @@ def remove_study(
         if now is None or now.uid != study.uid:
             raise StudyError(f"{study.name} is no longer there: another process has removed it.")
         refuse_busy(now)
-        first()
+        if not now.twins:
+            first()
         optuna.delete_study(study_name=study.name, storage=_storage(workspace))
+    return bool(now.uid) and not now.twins
 
 
 def refuse_busy(study: StoredStudy) -> None:
     """Raise StudyError where a process may be running trials of `study`."""
+    if study.ownerless:
+        raise StudyError(
+            f"{study.name} is in use: another program is running a trial of it.\n"
+            "Stop that program first; if it is gone, Optuna's own delete_study removes the study."
+        )
     if study.busy:
         raise StudyError(
             f"{study.name} is in use: a process is running trials of it, or is about to.\n"
@@ -139,15 +158,29 @@ def _owners(study: optuna.Study) -> set[str]:
 
 def _stored(study: optuna.Study, workspace: Workspace, busy: bool) -> StoredStudy:
     known = study.user_attrs
-    uid = str(known.get("uid", ""))
     identity = known.get("identity")
+    uid = str(known.get("uid", "")) if isinstance(identity, dict) else ""
+    uid = uid if UID.fullmatch(uid) else ""  # it leads to folders that are removed
+    trials = study.get_trials(deepcopy=False)
+    ownerless = any(
+        trial.state == TrialState.RUNNING and not (uid and trial.user_attrs.get("owner"))
+        for trial in trials
+    )
     recorded = sum(key.startswith(RUN_PREFIX) for key in known)
     return StoredStudy(
         name=study.study_name,
         uid=uid,
         dataset=str(known.get("dataset", "")),
         fingerprint=str(identity.get("data", "")) if isinstance(identity, dict) else "",
-        trials=len(records_of(study, uid, workspace)),
+        # What others' trials carry may bear the same names and mean anything.
+        trials=len(records_of(study, uid, workspace)) if uid else len(trials),
         runs=recorded + bool(recorded),
-        busy=busy,
+        busy=busy or ownerless,
+        ownerless=ownerless,
+    )
+
+
+def _twins(study: StoredStudy, known: Sequence[StoredStudy]) -> tuple[str, ...]:
+    return tuple(
+        other.name for other in known if study.uid == other.uid != "" and study.name != other.name
     )

@@ -7,17 +7,16 @@ of the journal's directory, so that no process sees a trial without an owner tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from tuner.definition import SweepDefinition, refuse_another
+from tuner.definition import SweepDefinition
 from tuner.locks import locked
 from tuner.search import owners
 from tuner.search.ledger import Attempt, grid_position, is_surplus, logical_trials, rank, wants_more
@@ -30,10 +29,8 @@ from tuner.search.sampling import (
     drawing,
     encode,
     plain,
-    quiet,
     suggesting,
 )
-from tuner.search.storage import open_storage
 from tuner.search.ticket import Ticket
 from tuner.space import grid, resolve
 from tuner.targets import LARGE_VIOLATION
@@ -100,26 +97,31 @@ class SweepStudy:
                 return self._ticket(trial, attempt, attempts)
         return None
 
-    def take_by_hand(self, variant: str, params: Params, seed: int | None = None) -> Ticket:
+    def take_by_hand(
+        self, label: Callable[[Collection[str]], str], params: Params, seed: int | None = None
+    ) -> Ticket:
         """Add a trial with a configuration of the user's own, and take it at once.
 
         It is recorded like a variant: outside the sampler where the space does not hold it.
 
         Args:
-            variant: its name; no variant of the definition has it.
+            label: gives its name, knowing those that are taken.
             params: the complete configuration.
             seed: the trial's seed; derived like any other trial's by default.
         """
         with self._ask_lock():
+            before = self._trials()
+            taken = {name for trial in before if (name := trial.user_attrs.get("variant"))}
+            variant = label({*taken, *self._definition.variants})
             inside = self._definition.space.contains(params, self._definition.fixed)
             attributes: dict[str, Any] = {"variant": variant, "config": params, "inside": inside}
             if seed is not None:
                 attributes["seed"] = seed
-            before = {trial.number for trial in self._trials()}
             self._study.enqueue_trial(
                 encode(self._definition.space, params) if inside else {}, user_attrs=attributes
             )
-            (added,) = (trial for trial in self._trials() if trial.number not in before)
+            known = {trial.number for trial in before}
+            (added,) = (trial for trial in self._trials() if trial.number not in known)
             # Not `ask`, which takes whatever has waited longest: this very trial.
             self._study._storage.set_trial_state_values(added._trial_id, TrialState.RUNNING)
             trial = optuna.Trial(self._study, added._trial_id)
@@ -354,42 +356,3 @@ class SweepStudy:
         identity = f"{self.uid}:{trial.number}"
         self._live[identity] = trial
         return Ticket(trial.number, origin, identity, config, seed, attempt.variant)
-
-
-def open_study(
-    workspace: Workspace,
-    name: str,
-    definition: SweepDefinition,
-    identity: dict[str, Any],
-    base: dict[str, Any] | None = None,
-) -> SweepStudy:
-    """Open the study called `name`, or create it.
-
-    Args:
-        workspace: the working directory.
-        name: of the study.
-        definition: what it searches.
-        identity: what makes it this study and no other (`definition.identity`).
-        base: the sweep file without the options of the command line, to notice when it changes.
-
-    Raises:
-        StudyError: it exists with another identity; the message names the keys that differ.
-    """
-    quiet()
-    storage = open_storage(workspace.journal, workspace.lock("journal"))
-    with locked(workspace.lock("ask")):
-        study = optuna.create_study(
-            study_name=name, storage=storage, direction="maximize", load_if_exists=True
-        )
-        known = study.user_attrs
-        if "identity" in known:
-            refuse_another(name, known["identity"], identity)
-            if known["definition"] != definition.to_json():
-                study.set_user_attr("definition", definition.to_json())
-        else:
-            study.set_user_attr("uid", known.get("uid") or uuid4().hex[:12])
-            study.set_user_attr("dataset", definition.dataset)
-            study.set_user_attr("definition", definition.to_json())
-            study.set_user_attr("base", base)
-            study.set_user_attr("identity", identity)  # last: its presence says all is there
-    return SweepStudy(workspace, study, definition, owners.Owner(workspace.owners))

@@ -1,19 +1,21 @@
 """What the sweeps of an MLflow store hold, for tables over many of them, and what can go.
 
 The rule: it reads every experiment and changes nothing but what it is told to delete; where the
-store would be a file that is not there, reading creates nothing.
+store would be a file that is not there, reading creates nothing. Anybody may have written what a
+store holds: its texts come without characters that a terminal would obey.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tuner.errors import TrackingError
+from tuner.text import printable
 from tuner.tracking.mlflow_connection import Connection, imported, local_path, where
 
 PAGE = 1000
@@ -189,7 +191,7 @@ class MlflowStore:
         for place in places:
             path = local_path(place)
             if path is not None and not path.is_relative_to(self.artifacts_folder):
-                return str(path.parent)
+                return printable(str(path.parent))
         return None
 
     def check(self) -> str:
@@ -266,12 +268,12 @@ def _pages(ask: Callable[[str | None], Any]) -> Iterator[Any]:
 
 
 def _sweep(run: Any, trials: Any) -> SweepRun:
-    tags = dict(run.data.tags)
+    tags = _texts(run.data.tags)
     running = run.info.status == "RUNNING" or not run.info.end_time
     return SweepRun(
         run_id=run.info.run_id,
-        user=tags.get("mlflow.user") or run.info.user_id or "",
-        study=tags.get("tuner.study", run.info.run_name or ""),
+        user=tags.get("mlflow.user") or printable(run.info.user_id or ""),
+        study=tags.get("tuner.study", printable(run.info.run_name or "")),
         study_uid=tags.get("tuner.study_uid", ""),
         dataset=tags.get("tuner.dataset", ""),
         started=(run.info.start_time or 0) / 1000,
@@ -279,13 +281,17 @@ def _sweep(run: Any, trials: Any) -> SweepRun:
         status=run.info.status,
         metrics=dict(run.data.metrics),
         tags=tags,
-        params=dict(run.data.params),
+        params=_texts(run.data.params),
         trials=tuple(sorted(map(_trial, trials), key=lambda trial: (trial.trial, trial.run_id))),
     )
 
 
+def _texts(raw: Mapping[str, str]) -> dict[str, str]:
+    return {printable(key): printable(value) for key, value in raw.items()}
+
+
 def _trial(run: Any) -> TrialRun:
-    tags = run.data.tags
+    tags = _texts(run.data.tags)
     number = tags.get("tuner.trial", "")
     return TrialRun(
         run_id=run.info.run_id,
