@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from studies import GOOD, NEAR, begin, make, open_named
-from test_delete import Terminal, weights_of
+from test_delete import Terminal, copy, keep_stuck, weights_of
 
 from tuner.cli import run
 from tuner.commands.clean import items
@@ -240,11 +241,94 @@ def test_what_is_being_written_stays(workspace: Workspace) -> None:
     assert not fresh.exists()
 
 
+@pytest.mark.parametrize("group", ["orphans", "all"])
+def test_without_a_journal_no_weights_are_orphans(
+    group: str, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = everything(workspace)
+    aside = workspace.journal.rename(workspace.root / "aside")
+    assert run(["clean", "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["items"]
+    said = [(row["goes"], row["why"]) for row in rows if row["what"].startswith("weights of")]
+    assert said == [("", "no: there is no journal")] * 2
+    assert run(["clean", group, "--yes"]) == 0
+    assert {"weights", "orphans"} <= there(places)
+    assert "weights of 0123456789ab (there is no journal)" in capsys.readouterr().err
+    aside.rename(workspace.journal)
+    assert run(["clean", group, "--yes"]) == 0
+    assert {"weights", "orphans"} & there(places) == {"weights"}
+
+
+@pytest.mark.parametrize(
+    ("form", "printed"),
+    [
+        ("json", '{\n  "schema": 1,\n  "files": 0,\n  "bytes": 0,\n  "left": 0\n}\n'),
+        ("csv", "files,bytes,left\n0,0,0\n"),
+    ],
+)
+def test_nothing_to_remove_is_said_in_figures(
+    form: str, printed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["clean", "orphans", "--yes", "--format", form]) == 0
+    assert capsys.readouterr().out == printed
+
+
+def test_commands_that_are_shown_can_be_pasted(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "my $(study)'s"
+    make(workspace.root, name, GOOD)
+    kept = weights_of(workspace, name, 0)
+    assert run(["clean", "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["items"]
+    (goes,) = (row["goes"] for row in rows if row["group"] == "weights")
+    assert shlex.split(goes) == ["tuner", "clean", "--weights", name]
+    assert run([*shlex.split(goes)[1:], "--dry-run"]) == 0
+    assert capsys.readouterr().out.endswith(f"Next: {goes}\n")
+    assert run([*shlex.split(goes)[1:], "--yes"]) == 0
+    assert not kept.exists()
+
+
+def test_weights_of_copies_are_in_use_where_one_of_them_is(workspace: Workspace) -> None:
+    make(workspace.root, "one", GOOD)
+    kept = weights_of(workspace, "one", 0)
+    copy(workspace, "one", "copy")
+    study = open_named(workspace.root, "one")
+    begin(study)
+    assert run(["clean", "--weights", "copy", "--yes"]) == 0
+    assert kept.exists()
+    study.close()
+    assert run(["clean", "--weights", "copy", "--yes"]) == 0
+    assert not kept.exists()
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv"])
+def test_what_cannot_be_removed_is_told(
+    form: str,
+    workspace: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    places = everything(workspace)
+    keep_stuck(monkeypatch)
+    assert run(["clean", "orphans", "logs", "--yes", "--format", form]) == 1
+    said = capsys.readouterr()
+    assert "1 file could not be removed" in said.err
+    assert not places["logs"].exists()
+    if form == "json":
+        assert json.loads(said.out) == {"schema": 1, "files": 1, "bytes": 7, "left": 1}
+    elif form == "csv":
+        assert said.out == "files,bytes,left\n1,7,1\n"
+    else:
+        assert said.out.startswith("Freed 0.1 kB in 1 file.\n")
+
+
 def test_links_are_not_followed(
     workspace: Workspace, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (elsewhere / "mine.npz").write_bytes(b"z" * 999)
+    make(workspace.root, "one", GOOD)
     workspace.weights("dead").mkdir(parents=True)
     (workspace.weights("dead") / "link").symlink_to(elsewhere)
     (workspace.all_weights / "linked").symlink_to(elsewhere)

@@ -240,7 +240,11 @@ def test_no_picture(
 def test_the_picture_goes_where_it_is_told_and_the_rest_to_stdout(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["data", "digits", "--out", "some/where.SVG", "--format", "json"]) == 0
+    asked = ["data", "digits", "--out", "some/where.SVG", "--format", "json"]
+    assert run(asked) == 2
+    assert "there is no folder some." in capsys.readouterr().err
+    (tmp_path / "some").mkdir()
+    assert run(asked) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["picture"] == "some/where.SVG"
     assert err == "The picture is in some/where.SVG.\n"
@@ -318,6 +322,9 @@ NOT_PARSED = [
     ("0-100", f"at most {MOST}"),
     ("0-999999999999", f"at most {MOST}"),
     ("0-59,60-100", f"at most {MOST}"),
+    ("9" * 5000, "has more than 15 digits"),
+    ("1,0-" + "9" * 5000, "has more than 15 digits"),
+    ("x" * 5000, "is no row number"),
 ]
 
 
@@ -326,6 +333,7 @@ def test_what_is_no_row_number(text: str, said: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_rows(text)
     assert said in str(caught.value)
+    assert len(str(caught.value)) < 500
 
 
 @settings(deadline=None)

@@ -7,8 +7,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import optuna
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from stubs import environment
 from studies import FAR, GOOD, NEAR, begin, make, open_named
 
@@ -17,6 +21,7 @@ from tuner.errors import StudyError
 from tuner.search import removal
 from tuner.search.records import summaries
 from tuner.search.removal import dead, living, remove_study, stored_studies
+from tuner.search.storage import open_storage
 from tuner.search.study import SweepStudy
 from tuner.tracking.base import SweepInfo, TrialView
 from tuner.tracking.mlflow import MlflowRecorder
@@ -41,6 +46,18 @@ def weights_of(workspace: Workspace, name: str, *trials: int) -> Path:
     for trial in trials:
         (folder / f"trial-{trial}.npz").write_bytes(b"x" * 1000)
     return folder
+
+
+def keep_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights cannot be removed, as in another user's folder; here root cannot either."""
+    unlink = os.unlink
+
+    def refuse(path: str | Path, **options: Any) -> None:
+        if str(path).endswith(".npz"):
+            raise PermissionError(13, "Permission denied", str(path))
+        unlink(path, **options)
+
+    monkeypatch.setattr(os, "unlink", refuse)
 
 
 def names(workspace: Workspace) -> list[str]:
@@ -226,6 +243,172 @@ def test_another_study_under_the_same_name_stays(workspace: Workspace) -> None:
     with pytest.raises(StudyError, match="no longer there"):
         remove_study(workspace, before)
     assert names(workspace) == ["one"]
+
+
+# What other programs keep in the same journal
+
+
+def foreign(workspace: Workspace, name: str, **attributes: object) -> optuna.Study:
+    workspace.create()
+    storage = open_storage(workspace.journal, workspace.lock("journal"))
+    study = optuna.create_study(study_name=name, storage=storage)
+    for key, value in attributes.items():
+        study.set_user_attr(key, value)
+    return study
+
+
+def copy(workspace: Workspace, name: str, to: str) -> None:
+    storage = open_storage(workspace.journal, workspace.lock("journal"))
+    optuna.copy_study(
+        from_study_name=name, from_storage=storage, to_storage=storage, to_study_name=to
+    )
+
+
+@pytest.mark.parametrize("mine", [False, True])
+@pytest.mark.parametrize(
+    "uid", ["../../precious", ".", "..", "", "/", "0123456789a", 7, "ABSOLUTE"]
+)
+def test_the_identity_of_a_foreign_study_leads_to_no_folder(
+    uid: object, mine: bool, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(workspace.root, "one", GOOD)
+    kept = weights_of(workspace, "one", 0) / "trial-0.npz"
+    precious = workspace.root / "precious" / "a"
+    precious.parent.mkdir()
+    precious.touch()
+    uid = str(precious.parent) if uid == "ABSOLUTE" else uid
+    study = foreign(
+        workspace, "theirs", uid=uid, **({"identity": {"data": "f00d"}} if mine else {})
+    )
+    study.tell(study.ask(), 0.5)
+    assert run(["delete", "theirs", "--yes", "--runs"]) == 0
+    assert capsys.readouterr().out.startswith("Deleted theirs: 1 trial.\n")
+    assert precious.exists()
+    assert kept.exists()
+    assert names(workspace) == ["one"]
+
+
+def test_a_foreign_study_has_no_weights_even_under_a_fitting_identity(workspace: Workspace) -> None:
+    make(workspace.root, "one", GOOD)
+    kept = weights_of(workspace, "one", 0)
+    foreign(workspace, "theirs", uid=kept.name)
+    assert [s.twins for s in stored_studies(workspace)] == [(), ()]
+    assert run(["delete", "theirs", "--yes"]) == 0
+    assert kept.exists()
+
+
+@pytest.mark.parametrize(
+    "uid", ["", ".", "..", "a/b", "/", "/a", "../a", "a\\b", "C:a", "a\0", "a/\n"]
+)
+def test_weights_have_a_folder_of_their_own(uid: str, workspace: Workspace) -> None:
+    with pytest.raises(ValueError, match="is no name of a folder"):
+        workspace.weights(uid)
+
+
+@given(st.text())
+def test_a_folder_of_weights_is_directly_among_the_others(uid: str) -> None:
+    workspace = Workspace(Path("root"))
+    try:
+        folder = workspace.weights(uid)
+    except ValueError:
+        return
+    assert Path(os.path.normpath(folder)).parent == workspace.all_weights
+
+
+def test_a_foreign_study_with_a_running_trial_is_in_use(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = foreign(workspace, "theirs")
+    trial = study.ask()
+    trial.set_user_attr("owner", "somebody")  # says nothing in a study of others
+    assert run(["delete", "theirs", "--yes"]) == 1
+    assert "theirs is in use" in capsys.readouterr().err
+    study.tell(trial, 0.5)
+    assert run(["delete", "theirs", "--yes"]) == 0
+    assert stored_studies(workspace) == []
+
+
+def test_a_running_trial_without_an_owner_is_in_the_way(workspace: Workspace) -> None:
+    make(workspace.root, "one", GOOD)
+    storage = open_storage(workspace.journal, workspace.lock("journal"))
+    study = optuna.load_study(study_name="one", storage=storage)
+    trial = study.ask()
+    assert run(["delete", "one", "--yes"]) == 1
+    study.tell(trial, state=optuna.trial.TrialState.FAIL)
+    assert run(["delete", "one", "--yes"]) == 0
+
+
+def test_odd_attributes_of_foreign_trials_are_not_read(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = foreign(workspace, "theirs")
+    for key, value in {"epochs": 30, "retry_of": "x", "weights": 5, "spec": []}.items():
+        trial = study.ask()
+        trial.set_user_attr(key, value)
+        study.tell(trial, 0.5)
+    assert [s.trials for s in stored_studies(workspace)] == [4]
+    assert run(["clean"]) == 0
+    assert run(["delete", "theirs", "--yes"]) == 0
+    assert "Deleted theirs: 4 trials." in capsys.readouterr().out
+
+
+def test_what_a_copy_shares_stays_until_the_last_goes(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(workspace.root, "one", GOOD, NEAR)
+    study = open_named(workspace.root, "one")
+    record(workspace.root, study)
+    study.close()
+    kept = weights_of(workspace, "one", 0, 1)
+    store = MlflowStore(workspace.root)
+    copy(workspace, "one", "copy")
+
+    monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
+    assert run(["delete", "copy", "--runs"]) == 0
+    said = capsys.readouterr()
+    line = "copy shares its weights and MLflow runs with one: they stay."
+    assert said.err.splitlines()[1].split() == ["copy", "digits", "2", "stay", "stay"]
+    assert line in said.err
+    assert said.out.splitlines() == ["Deleted copy: 2 trials.", line, "Next: tuner clean"]
+    assert len(list(kept.iterdir())) == 2
+    assert store.count_study(study.uid) == 3
+
+    copy(workspace, "one", "copy")
+    assert run(["delete", "one", "copy", "--runs", "--yes"]) == 0
+    out = capsys.readouterr().out
+    assert "Deleted one, copy: 4 trials and 2 files of weights, 2.0 kB." in out
+    assert "3 MLflow runs deleted" in out
+    assert not kept.exists()
+    assert store.count_study(study.uid) == 0
+
+
+def test_a_copy_made_while_the_question_stood_keeps_the_weights(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(workspace.root, "one", GOOD)
+    kept = weights_of(workspace, "one", 0)
+
+    class Slow(Terminal):
+        def readline(self, *args: int) -> str:  # type: ignore[override]
+            copy(workspace, "one", "copy")
+            return super().readline(*args)
+
+    monkeypatch.setattr(sys, "stdin", Slow("y\n"))
+    assert run(["delete", "one"]) == 0
+    assert "Deleted one: 1 trial.\n" in capsys.readouterr().out
+    assert kept.exists()
+
+
+def test_weights_that_cannot_be_removed_are_told(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(workspace.root, "one", GOOD)
+    weights_of(workspace, "one", 0, 1)
+    keep_stuck(monkeypatch)
+    assert run(["delete", "one", "--yes"]) == 1
+    said = capsys.readouterr()
+    assert said.out.startswith("Deleted one: 1 trial.\n")
+    assert "2 files of one's weights could not be removed" in said.err
 
 
 # MLflow's runs

@@ -9,6 +9,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import optuna
 import pytest
 from studies import GOOD, NEAR, make
 
@@ -18,6 +19,7 @@ from tuner.commands.checks import Check
 from tuner.commands.checks_machine import device_checks, satisfies, why_no_gpu
 from tuner.data.keras_fetch import KERAS_FILES
 from tuner.locks import locked
+from tuner.search.storage import open_storage
 from tuner.tracking.base import SweepInfo
 from tuner.tracking.mlflow import MlflowRecorder
 from tuner.workspace import Workspace
@@ -134,6 +136,28 @@ def test_a_damaged_journal_is_a_problem(
     assert check.level == "problem"
     assert "is damaged" in check.text
     assert "Move it aside" in check.remedy
+
+
+@pytest.mark.parametrize("identity", [None, {"data": "f00d"}])
+def test_what_other_programs_write_in_the_journal_is_no_bug(
+    identity: object, quick: None, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace.create()
+    storage = open_storage(workspace.journal, workspace.lock("journal"))
+    study = optuna.create_study(study_name="theirs", storage=storage)
+    if identity:
+        study.set_user_attr("uid", "0123456789ab")
+        study.set_user_attr("identity", identity)
+    trial = study.ask()
+    trial.set_user_attr("epochs", 30)
+    study.tell(trial, 0.5)
+    (check,) = result(capsys)[1]["journal"]
+    if identity:  # looks like tuner's own, and is not
+        assert check.level == "problem"
+        assert "holds what cannot be read" in check.text
+    else:
+        assert check.level == "ok"
+        assert check.text.startswith("1 study, 1 trial, ")
 
 
 def test_a_torn_line_is_a_warning_unless_it_is_being_written(

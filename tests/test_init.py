@@ -66,6 +66,58 @@ def test_targets_and_copies(tmp_path: Path) -> None:
     )
 
 
+SPACE = "space: {l2: [0, 1]}\n"
+WRITTEN: dict[str, str] = {
+    "a text": f"dataset: digits\ntargets: val >= 90% # so much\n{SPACE}",
+    "a list": f"dataset: digits\ntargets:\n  - val >= 90%\n  - gap < 5%\n{SPACE}",
+    "a list at the margin": f"dataset: digits\ntargets:\n- val >= 90%\n- gap < 5%\n{SPACE}",
+    "last, no newline": f"dataset: digits\n{SPACE}targets: [val >= 90%]",
+    "last list, no newline": f"dataset: digits\n{SPACE}targets:\n  - val >= 90%",
+    "flow over lines": f"dataset: digits\ntargets: [val >= 90%,\n  gap < 5%\n  ]\n{SPACE}",
+    "comments": f"targets: # a\n# b\n  - val >= 90% # c\n\n  # d\n  - gap < 5% # e\n{SPACE}"
+    "dataset: digits",
+    "a block": f"dataset: digits\ntargets: |\n  val >= 90%\n\n{SPACE}",
+    "folded": f"dataset: digits\ntargets:\n  - >-\n    val >= 90%\n    and gap < 5%\n{SPACE}",
+    "quoted": f"dataset: digits\n\"targets\": ['val >= 90%']\n{SPACE}",
+    "indented": "  dataset: digits\n  targets: [val >= 90%]\n  space: {l2: [0, 1]}\n",
+    "all in one": "{dataset: digits, targets: [val >= 90%], space: {l2: [0, 1]}}",
+    "JSON": '{"targets": ["val >= 90%"], "dataset": "digits", "space": {"l2": [0, 1]}}',
+    "a marker": f"---\ndataset: digits\ntargets: [val >= 90%]\n{SPACE}",
+}
+
+
+@pytest.mark.parametrize("text", WRITTEN.values(), ids=WRITTEN)
+def test_targets_are_replaced_however_they_are_written(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.yaml").write_text(text, encoding="utf-8")
+    wanted = ["--target", "val >= 0.5", "--target", "train < 0.6", "--target", "val >= 0.5"]
+    assert run(["init", "b", "--from", "a.yaml", *wanted]) == 0
+    made, source = load(tmp_path / "sweeps" / "b.yaml"), load(tmp_path / "a.yaml")
+    assert [t.text for t in made.targets] == ["val_accuracy >= 0.5", "train_accuracy < 0.6"]
+    assert (made.dataset, made.space) == (source.dataset, source.space)
+    assert "90%" not in (tmp_path / "sweeps" / "b.yaml").read_text("utf-8")
+
+
+def test_comments_on_what_follows_the_targets_stay(tmp_path: Path) -> None:
+    text = f"dataset: digits\ntargets:\n  - val >= 90% # old\n\n# the space\n{SPACE}"
+    (tmp_path / "a.yaml").write_text(text, encoding="utf-8")
+    assert run(["init", "b", "--from", "a.yaml", "--target", "val >= 0.5"]) == 0
+    made = (tmp_path / "sweeps" / "b.yaml").read_text("utf-8")
+    assert made.endswith(f"targets:\n  - val_accuracy >= 0.5\n\n# the space\n{SPACE}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"dataset: &a digits\ntargets: *a\n{SPACE}",
+        "? dataset\n: digits\n? targets\n: val >= 90%\n? space\n: {l2: [0, 1]}\n",
+    ],
+)
+def test_targets_that_cannot_be_replaced_are_not_kept_silently(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.yaml").write_text(text, encoding="utf-8")
+    assert run(["init", "b", "--from", "a.yaml", "--target", "val >= 0.5"]) == 2
+    assert not (tmp_path / "sweeps").exists()
+
+
 def test_nothing_is_written_over(tmp_path: Path) -> None:
     assert run(["init", "mine"]) == 0
     file = tmp_path / "sweeps" / "mine.yaml"

@@ -151,6 +151,24 @@ def test_status_counts_what_waits(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "waiting" in printed(capsys, "status")
 
 
+def test_status_breaks_no_name_in_a_narrow_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(tmp_path, "fashion-at-90", GOOD)
+    study = open_named(tmp_path, "fashion-at-90")
+    begin(study)
+    study.close()
+    for width, timed in (("80", False), ("120", True)):
+        monkeypatch.setenv("COLUMNS", width)
+        head, row, *rest = printed(capsys, "status").splitlines()
+        assert head.split()[:2] == ["study", "dataset"]
+        assert row.split()[0] == "fashion-at-90"
+        assert "waiting" in head
+        assert ("last trial" in head) == timed
+        assert rest[0] == ""
+        assert max(len(head), len(row)) <= int(width)
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [

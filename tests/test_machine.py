@@ -221,6 +221,13 @@ def test_a_name_of_ones_own_comes_before_the_login(monkeypatch: pytest.MonkeyPat
     assert user() == "login"
 
 
+def test_a_name_is_nothing_that_a_terminal_obeys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(getpass, "getuser", lambda: "\x1b]0;login")
+    assert user() == "�]0;login"
+    monkeypatch.setenv("TUNER_USER", "ann\x1b[31m\u202e")
+    assert user() == "ann�[31m�"
+
+
 @pytest.mark.parametrize("error", [KeyError("uid"), OSError("none"), ImportError("pwd")])
 def test_without_a_login_name_there_is_none(
     error: Exception, monkeypatch: pytest.MonkeyPatch

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tuner.cli import run
 from tuner.errors import TrackingError
+from tuner.text import is_printable, printable
 from tuner.tracking import mlflow_store
 from tuner.tracking.base import SweepInfo, TrialView
 from tuner.tracking.mlflow import MlflowRecorder
@@ -238,3 +240,40 @@ def test_a_filter_holds_each_value_in_quotes_that_it_does_not_contain(tags: dict
     for key, value in tags.items():
         quote = '"' if "'" in value else "'"
         assert f"tags.`{key}` = {quote}{value}{quote}" in text
+
+
+# Texts of other people
+
+
+HOSTILE = "\x1b[2J\x07\x9b31m\x7f\u202eann\n"
+
+
+def test_nothing_that_a_terminal_obeys_comes_out_of_a_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep(tmp_path, "uid", HOSTILE, HOSTILE, [0.95])
+    (found,) = MlflowStore(tmp_path).sweeps()
+    assert found.user == found.dataset == "�[2J��31m��ann�"
+    texts = [*found.tags, *found.tags.values(), *found.params.values(), found.study]
+    assert [text for text in texts if printable(text) != text] == []
+    monkeypatch.chdir(tmp_path)
+    for by in ("user", "study"):
+        for form in ("table", "csv"):
+            assert run(["compare", "--by", by, "--format", form]) == 0
+            out = capsys.readouterr().out
+            assert "ann" in out
+            assert set(out) & set(HOSTILE) <= set("[2J31mann\n")
+
+
+@given(st.text())
+def test_what_is_printable_stays_as_it_is(text: str) -> None:
+    shown = printable(text)
+    assert len(shown) == len(text)
+    assert is_printable(shown)
+    assert all(a == b or not a.isprintable() for a, b in zip(text, shown, strict=True))
+
+
+@pytest.mark.parametrize("code", [*range(32), *range(127, 160), *range(0x202A, 0x202F), 0xDCFF])
+def test_what_a_terminal_obeys_is_replaced(code: int) -> None:
+    assert printable(f"a{chr(code)}b") == "a�b"
+    assert not is_printable(chr(code))

@@ -187,3 +187,9 @@ def test_a_longer_bar_is_longer() -> None:
     # Of all straight shapes, the bars are those of the three longest to the right of the words.
     spans = sorted({round(abs(float(b) - float(a)) * DPI / 72) for a, b in found}, reverse=True)
     assert {240, 120} <= set(spans)
+
+
+@pytest.mark.parametrize("values", [(0.0, 0.0), (-1.0, 0.0)])
+def test_words_that_speak_for_no_class_have_no_bar(values: tuple[float, ...]) -> None:
+    bars = [("one", [Bar("a", value, "1 of 9") for value in values])]
+    assert svg_texts(words("t", "c.", bars, "svg")).count("1 of 9") == 2

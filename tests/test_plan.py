@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,8 @@ import pytest
 from tuner.commands.plan import Plan, make_plan
 from tuner.definition import Overrides
 from tuner.errors import DataError, StudyError, UsageError
-from tuner.search.records import summaries
 from tuner.search.opening import open_study
+from tuner.search.records import summaries
 from tuner.workspace import Workspace
 
 TEXT = """
@@ -139,3 +140,46 @@ def test_a_trial_whose_process_is_gone_waits(workspace: Workspace) -> None:
     study._owner.close()  # as its death would
     (summary,) = summaries(workspace)
     assert [record.state for record in summary.records] == ["waiting"]
+
+
+@pytest.mark.parametrize(
+    ("study", "said"),
+    [
+        ("", "needs a name"),
+        (" ", "needs a name"),
+        ("x" * 201, "has 201 characters"),
+        ("a\nb", r"'a\nb' has characters"),
+        ("\x1b[31mred", r"'\x1b[31mred' has characters"),
+        ("a\x7f", "cannot be printed"),
+        ("a\x9b", "cannot be printed"),
+        ("\u202ea", "cannot be printed"),
+        ("\udcff", "cannot be printed"),
+    ],
+)
+def test_a_study_needs_a_name_that_can_be_shown(
+    workspace: Workspace, study: str, said: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        plan(workspace, study=study)
+    assert said in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("study", ["x" * 200, "größer als 🚀", "[red]a/b: c"])
+def test_a_study_may_have_an_unusual_name(workspace: Workspace, study: str) -> None:
+    assert plan(workspace, study=study).study == study
+
+
+def test_a_sweep_file_whose_name_cannot_be_shown(workspace: Workspace) -> None:
+    file = workspace.root / "sweeps" / "a\x1b.yaml"
+    file.write_text(TEXT)
+    with pytest.raises(UsageError, match="by --name"):
+        plan(workspace, str(file))
+    assert plan(workspace, str(file), study="a").study == "a"
+
+
+def test_a_study_goes_on_with_a_variant_whose_name_is_refused_by_now(workspace: Workspace) -> None:
+    made = plan(workspace)
+    old = replace(made, definition=replace(made.definition, variants={"best": {"units": 16}}))
+    keep(workspace, old)
+    assert list(plan(workspace).definition.variants) == ["best"]

@@ -96,6 +96,7 @@ VALID = [
     HEAD + "space: {l2: [0, 0.1]}",
     HEAD + "variants: {plain: , wide: {units: 512, l2: 2}}",
     HEAD + "space:\nvariants: {plain: {}}",
+    WHOLE + "variants: {7b: {}, best of all: {}, Best: {}, no-BN 🚀: {}, '##1': {}, -7: {}}",
     "dataset: digits\ntargets: VAL>90% With 0.95≥train\nspace: {units: [1]}",
     "dataset: digits\ntargets: [gap < -1%, params <= 1e5, val_loss < .5]\nspace: {units: [1]}",
     WHOLE + "epochs:\nseed: 4294967295\nvalidation: test\nsplit: tail\nfixed:",

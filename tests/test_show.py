@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from stubs import die, environment
 from studies import BETTER, FAR, GOOD, NEAR, Told, begin, make, open_named, tell
 
+from tuner import definition_checks
 from tuner.cli import run
 from tuner.report.terminal_chart import Limit, Series, chart
 from tuner.report.trial_view import margin_text
@@ -80,11 +81,36 @@ def test_best_is_the_nearest_where_none_meets(
     assert "the nearest of 2 trials, none of which meets" in " ".join(printed(capsys, "s").split())
 
 
-def test_a_variant_called_best_comes_first(
+def test_no_name_of_a_variant_hides_another_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Sweep files may not name variants so, but studies of before may have done it.
+    monkeypatch.setattr(definition_checks, "TAKEN", "(?!)")
+    for name, word, trial in (("best", "best", 1), ("1", "1", 1), ("1", "#1", 1), ("7", "7", 0)):
+        study = f"{name} {word}"
+        make(tmp_path, study, FAR, GOOD, variants={name: VARIANTS["baseline"]})
+        assert shown(capsys, study, word)["trial"] == trial
+
+
+def test_the_name_of_a_variant_is_left_as_it_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    make(tmp_path, "s", FAR, GOOD, variants={"best": VARIANTS["baseline"]})
-    assert shown(capsys, "s", "best")["variant"] == "best"
+    make(tmp_path, "s", FAR, GOOD, variants={"noBN-L2": VARIANTS["baseline"]})
+    text = " ".join(printed(capsys, "s", "noBN-L2").split())
+    assert "Trial 0 (noBN-L2) misses" in text
+
+
+@pytest.mark.parametrize("word", ["9" * 5000, "#" + "9" * 5000, "x" * 5000])
+def test_a_number_beyond_all_numbers_is_no_trial(
+    word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(tmp_path, "s", GOOD)
+    assert run(["show", "s", word]) == 1
+    err = capsys.readouterr().err
+    assert "s has no trial" in err
+    assert "There are: 0, best." in err
+    assert len(err) < 200
+    assert shown(capsys, "s", "0" * 5000)["trial"] == 0
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,8 @@ def check(
 ) -> tuple[FileModel | None, Draft]:
     """All checks on one sweep file's values; None where its structure is broken.
 
-    The file may be used only when `problems` stayed empty. What a study has `kept` may hold names of
-    variants that are refused by now.
+    The file may be used only when `problems` stayed empty. What a study has `kept` may hold names
+    of variants that are refused by now.
     """
     keys = FileModel.model_fields
     given = {key: value for key, value in raw.items() if value is not None or key not in keys}

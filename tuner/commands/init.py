@@ -121,8 +121,8 @@ def run_init(
     definition = definitions.parse(text, str(file), name)  # whatever was put in is sound
     if asked and definition.targets != asked:
         raise UsageError(
-            f"the targets of {start or name} cannot be replaced as they are written: leave --target "
-            "out, and edit them in the copy."
+            f"the targets of {start or name} cannot be replaced as they are written: leave "
+            "--target out, and edit them in the copy."
         )
     try:
         write_aside(file, text.encode())
@@ -192,8 +192,9 @@ def _copied(text: str, targets: Sequence[str]) -> str:
         root = yaml.compose(body, Loader=yaml.SafeLoader)
     except yaml.YAMLError:
         return body  # which is refused by all who read it
-    pairs = root.value if isinstance(root, yaml.MappingNode) else []
-    for key, value in pairs:
+    if not isinstance(root, yaml.MappingNode):
+        return body
+    for key, value in root.value:
         start, end = value.start_mark.index, _end(value, body)
         if key.value != "targets" or start < key.end_mark.index:  # an alias of something above
             continue

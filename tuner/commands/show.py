@@ -60,8 +60,9 @@ def run_show(request: ShowRequest) -> int:
 def find_trial(outcome: Outcome, word: str) -> Entry:
     """The trial that `word` names: its number, `best`, or its variant's name.
 
-    What comes first counts, so that no name hides another trial. While nothing is judged, `best` is the trial that has come furthest. Raises StudyError, which
-    says what there is.
+    They are looked for in this order, so that no variant's name hides another trial. While nothing
+    is judged, `best` is the trial that has come furthest. Raises StudyError, which says what there
+    is.
     """
     entries = {str(entry.trial): entry for entry in outcome.entries}
     variants = {entry.variant: entry for entry in outcome.entries if entry.variant}

@@ -20,7 +20,7 @@ from tuner.search.sampling import quiet
 from tuner.search.storage import open_storage
 from tuner.trial import EpochMetrics, TrialRecord, from_columns
 from tuner.trial import TrialState as State
-from tuner.workspace import Workspace
+from tuner.workspace import UID, Workspace
 
 STATES: dict[TrialState, State] = {
     TrialState.WAITING: "waiting",
@@ -55,7 +55,7 @@ def summaries(workspace: Workspace) -> list[StudySummary]:
     for name in sorted(optuna.get_all_study_names(storage)):
         study = optuna.load_study(study_name=name, storage=storage)
         attributes = study.user_attrs
-        if "identity" not in attributes:
+        if "identity" not in attributes or not UID.fullmatch(str(attributes.get("uid"))):
             continue  # not one of ours, or killed while it was being created
         found.append(
             StudySummary(

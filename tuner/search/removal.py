@@ -1,8 +1,8 @@
 """What the studies of a directory hold on to, and how one is taken out.
 
 The rule: nothing goes that a living process may be using. A process counts as using a study when it
-owns a trial of it, whatever that trial's state, or when it owns no trial at all yet. A running trial
-that names no owner is another program's, and nobody can tell whether that lives: it counts as used.
+owns a trial of it, whatever that trial's state, or when it owns no trial at all yet. A study with a
+running trial that names no owner counts as used, too: nobody can tell whether its program lives.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ def remove_study(
         workspace: the working directory.
         study: as it was read.
         first: called when nothing stands in the way any more, to remove what is kept under the
-            study's identity elsewhere; not where a twin needs that. When it raises, the study stays.
+            study's identity elsewhere; not where a twin needs that. When it raises, the study
+            stays.
 
     Returns:
         whether the identity was this study's alone, so that its weights can go.
@@ -107,8 +108,8 @@ def refuse_busy(study: StoredStudy) -> None:
     """Raise StudyError where a process may be running trials of `study`."""
     if study.ownerless:
         raise StudyError(
-            f"{study.name} is in use: another program is running a trial of it.\n"
-            "Stop that program first; if it is gone, Optuna's own delete_study removes the study."
+            f"{study.name} is in use: a trial of it is running that no process of tuner's owns.\n"
+            "Stop what runs it first; if that is gone already, use Optuna's own delete_study."
         )
     if study.busy:
         raise StudyError(
