@@ -153,7 +153,7 @@ class MlflowStore:
         return len(found)
 
     def deleted(self) -> list[str]:
-        """Ids of runs of tuner that were deleted and that the store still keeps."""
+        """Ids of deleted runs that the store still keeps, whoever made them; `mlflow gc` takes all."""
         if not self.exists:
             return []
         from mlflow.entities import ViewType
