@@ -118,7 +118,7 @@ def test_without_locks_an_owner_lives_until_it_closes(
     two.close()
     assert list(tmp_path.iterdir()) == []
     said = capsys.readouterr().err.splitlines()
-    assert said[0] == f"tuner: files in {tmp_path} cannot be locked (No locks available)."
+    assert said[0] == f"tuner: files in {tmp_path.parent} cannot be locked (No locks available)."
     assert len(said) == 3, "once a process"
 
 

@@ -42,7 +42,7 @@ class Owner:
         except OSError as error:
             if not are_missing(error):
                 raise
-            say_missing(folder, error)
+            say_missing(folder.parent, error)
 
     def close(self) -> None:
         """Give the name up; trials that still carry it count as lost. May be called twice."""
