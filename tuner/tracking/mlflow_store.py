@@ -153,7 +153,7 @@ class MlflowStore:
         return len(found)
 
     def deleted(self) -> list[str]:
-        """Ids of deleted runs that the store still keeps, whoever made them; `mlflow gc` takes all."""
+        """Ids of deleted runs, whoever made them, that the store keeps until `mlflow gc`."""
         if not self.exists:
             return []
         from mlflow.entities import ViewType
