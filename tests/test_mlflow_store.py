@@ -223,7 +223,7 @@ def test_how_the_bin_is_emptied(
 @pytest.mark.parametrize(
     ("uri", "path"),
     [
-        ("/work/mlruns/1", "/work/mlruns/1"),
+        ("/srv/mlruns/1", "/srv/mlruns/1"),
         ("file:///work/mlruns/1", "/work/mlruns/1"),
         ("file:/work/ml%20runs", "/work/ml runs"),
         ("mlflow-artifacts:/1", None),

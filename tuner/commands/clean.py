@@ -19,8 +19,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tuner.commands.output import print_json
 from tuner.errors import StudyError, TrackingError, UsageError, nearest
 from tuner.locks import locked
+from tuner.report.jsonout import SCHEMA
 from tuner.report.wording import plural
 from tuner.search.removal import StoredStudy, dead, living, stored_studies
 from tuner.tracking.mlflow_store import MlflowStore
@@ -133,7 +135,7 @@ def _close(files: int, size: int, left: int, form: str) -> int:
         out.print(Text(f"Freed {size_text(size)} in {files:,} {plural('file', files)}."))
         out.print(Text("Next: tuner clean"))
     elif form == "json":
-        click.echo(json.dumps({"schema": 1, "files": files, "bytes": size, "left": left}, indent=2))
+        print_json({"schema": SCHEMA, "files": files, "bytes": size, "left": left})
     else:
         click.echo(f"files,bytes,left\n{files},{size},{left}")
     return 1 if left else 0
@@ -291,7 +293,7 @@ def _print_items(found: Sequence[Item], form: str) -> None:
         return
     rows = [{k: v for k, v in asdict(item).items() if k != "paths"} for item in found]
     if form == "json":
-        click.echo(json.dumps({"schema": 1, "items": [_row(row) for row in rows]}, indent=2))
+        print_json({"schema": SCHEMA, "items": [_row(row) for row in rows]})
     else:
         import pandas as pd
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from tuner.commands.listing import SCHEMA
 from tuner.commands.output import print_closing, print_json, print_rows, result_console
 from tuner.commands.report import find_studies, outcome_of
 from tuner.commands.show import BEST, find_trial
@@ -26,8 +25,9 @@ from tuner.report.comparison import (
     trials_as_outcomes,
     trials_json,
     trials_sentence,
+    val_of,
 )
-from tuner.report.jsonout import to_csv
+from tuner.report.jsonout import SCHEMA, to_csv
 from tuner.report.standings import Candidate, StandingsTable, Sweep, standings
 from tuner.report.trial_view import leading
 from tuner.report.wording import listed
@@ -105,7 +105,7 @@ def _without_repeats(columns: Sequence[Column]) -> tuple[Column, ...]:
 
 def _compare_trials(columns: tuple[Column, ...], form: str) -> int:
     sentence = trials_sentence(columns)
-    ahead = max(columns, key=lambda c: (c.entry.verdict == "meets", _val(c)))
+    ahead = max(columns, key=lambda c: (c.entry.verdict == "meets", val_of(c)))
     command = f"tuner show {shlex.quote(ahead.outcome.study)} {ahead.entry.trial}"
     if form == "json":
         closing = {"sentence": sentence, "next": command}
@@ -118,10 +118,6 @@ def _compare_trials(columns: tuple[Column, ...], form: str) -> int:
         console.print()
         print_closing(console, sentence, command)
     return 0
-
-
-def _val(column: Column) -> float:
-    return column.entry.figure("val_accuracy") or 0.0
 
 
 # --- studies of this directory ----------------------------------------------------------------

@@ -24,13 +24,13 @@ from tuner.report import data_rows
 from tuner.report.data_rows import Row, RowsPage, parse_rows, rows_json, rows_of
 from tuner.report.data_view import (
     CLASS_FIELDS,
-    SCHEMA,
     Contents,
     DataPage,
     class_json,
     contents_json,
     contents_of,
 )
+from tuner.report.jsonout import SCHEMA
 from tuner.report.wording import listed, plural
 from tuner.workspace import Workspace, write_aside
 
@@ -261,7 +261,7 @@ def _show_rows(data: Prepared, numbers: Sequence[int], request: DataRequest) -> 
     if request.format == "json":
         print_json(
             {
-                "schema": data_rows.SCHEMA,
+                "schema": SCHEMA,
                 "name": data.name,
                 "kind": data.kind,
                 "fingerprint": data.fingerprint,

@@ -22,6 +22,7 @@ from rich.text import Text
 
 from tuner.commands import checks, checks_machine
 from tuner.commands.checks import Check
+from tuner.report.jsonout import SCHEMA
 from tuner.report.wording import plural
 from tuner.workspace import Workspace
 
@@ -47,7 +48,7 @@ def run_doctor(folder: Path, data_dir: Path | None, form: str) -> int:
         _print(found)
     elif form == "json":
         result = {
-            "schema": 1,
+            "schema": SCHEMA,
             "result": checks.worst(found),
             "checks": [asdict(check) for check in found],
         }

@@ -7,7 +7,6 @@ import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,14 @@ from rich.text import Text
 from tuner.commands.output import print_closing, print_json, print_rows, result_console
 from tuner.commands.report import outcome_of
 from tuner.definition import available
+from tuner.report.jsonout import SCHEMA
 from tuner.report.selection import Outcome
 from tuner.report.tables import next_command
-from tuner.report.wording import ago_text, figure_text, goal_text, listed, plural
+from tuner.report.wording import ago_text, figure_text, goal_text, listed, moment, plural
 from tuner.search.records import summaries
 from tuner.trial import TrialRecord
 from tuner.workspace import Workspace
 
-SCHEMA = 1
 FIELDS = (
     "study",
     "dataset",
@@ -70,13 +69,6 @@ def run_list(folder: Path, form: str) -> int:
 def last_used(records: Sequence[TrialRecord]) -> float | None:
     """When a trial of the study last began or ended."""
     return max((t for r in records for t in (r.started, r.ended) if t), default=None)
-
-
-def moment(seconds: float | None) -> str | None:
-    """ISO 8601 in local time with its offset, or None."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
 
 
 def after_a_list(outcome: Outcome) -> str:

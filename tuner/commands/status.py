@@ -11,16 +11,15 @@ from rich.table import Table
 from rich.text import Text
 
 from tuner.commands.listing import (
-    SCHEMA,
     Listed,
     after_a_list,
     last_used,
-    moment,
     print_nothing,
 )
 from tuner.commands.output import print_closing, print_json, print_rows, result_console
 from tuner.commands.report import find_studies, outcome_of
-from tuner.report.wording import figure_text, trials_text
+from tuner.report.jsonout import SCHEMA
+from tuner.report.wording import figure_text, moment, trials_text
 from tuner.search.records import summaries
 from tuner.workspace import Workspace
 

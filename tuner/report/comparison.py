@@ -86,15 +86,15 @@ def trials_sentence(columns: Sequence[Column]) -> str:
     known = [c for c in columns if c.entry.figure("val_accuracy") is not None]
     if not known:
         return "None of these trials has a figure to compare yet."
-    ranked = sorted(known, key=lambda c: -_val(c))
+    ranked = sorted(known, key=lambda c: -val_of(c))
     first = ranked[0]
-    level = [c.name for c in ranked if _val(c) == _val(first)]
+    level = [c.name for c in ranked if val_of(c) == val_of(first)]
     text = f"{first.name} has the highest validation accuracy of these, {_val_text(first)}"
     if len(level) > 1:
         text = f"{' and '.join(level)} share the highest validation accuracy, {_val_text(first)}"
     elif len(ranked) > 1:
         second = ranked[1]
-        ahead = amount_text("val_accuracy", _val(first) - _val(second))
+        ahead = amount_text("val_accuracy", val_of(first) - val_of(second))
         text += f", {ahead} above {second.name}"
     meeting = [c for c in ranked if c.entry.verdict == "meets"]
     if not meeting:
@@ -119,12 +119,13 @@ def _key(value: Any) -> str:
     return repr(sorted(value.items()) if isinstance(value, Mapping) else value)
 
 
-def _val(column: Column) -> float:
+def val_of(column: Column) -> float:
+    """The chosen epoch's validation accuracy; 0 where there is none."""
     return column.entry.figure("val_accuracy") or 0.0
 
 
 def _val_text(column: Column) -> str:
-    return figure_text("val_accuracy", _val(column), column.outcome.targets)
+    return figure_text("val_accuracy", val_of(column), column.outcome.targets)
 
 
 # --- trials -----------------------------------------------------------------------------------

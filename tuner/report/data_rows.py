@@ -18,7 +18,6 @@ from tuner.data.summary import words_of_row
 from tuner.errors import UsageError
 from tuner.report.wording import one_line
 
-SCHEMA = 1
 MOST = 100  # rows at once
 WORDS = 30  # of a text
 FIGURES = 8  # of a table's row

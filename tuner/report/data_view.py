@@ -22,12 +22,12 @@ from tuner.data.summary import (
     value_range,
     words_in,
 )
+from tuner.report.jsonout import SCHEMA
 from tuner.report.tables import new_table
 from tuner.report.wording import number_text, one_line
 from tuner.trial import SplitSpec
 from tuner.workspace import size_text
 
-SCHEMA = 1
 WORDS = 15  # telling words of a class
 WORDS_TOLD = 8  # of these in the terminal
 COLUMNS = 10  # columns of a table that are summed up

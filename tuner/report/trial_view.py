@@ -8,7 +8,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from typing import Any
 
 from tuner.report.jsonout import SCHEMA, entry_json, finite
@@ -18,6 +17,7 @@ from tuner.report.wording import (
     bracket,
     figure_text,
     listed,
+    moment,
     one_line,
     plural,
     trials_text,
@@ -203,8 +203,8 @@ def trial_json(details: TrialDetails) -> dict[str, Any]:
         "fingerprint": details.fingerprint,
         "epochs_planned": record.spec.get("epochs", details.identity.get("epochs")),
         "device": record.device,
-        "started": _iso(record.started),
-        "ended": _iso(record.ended),
+        "started": moment(record.started),
+        "ended": moment(record.ended),
         "seconds": record.seconds,
         "seconds_per_epoch": seconds_per_epoch(record.epochs),
         "weights": record.weights,
@@ -255,9 +255,3 @@ def _margin_json(target: Target, entry: Entry) -> dict[str, Any]:
         "met": None if figure is None else target.met_by(figure),
         "by": None if figure is None else abs(figure - target.value),
     }
-
-
-def _iso(seconds: float | None) -> str | None:
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 
 from tuner.targets import Target
 from tuner.trial import Params, ParamValue
@@ -201,3 +202,10 @@ def joined(found: Mapping[str, str]) -> tuple[str, ...]:
 def configuration(params: Params) -> str:
     """`adam lr 9.3e-4 cosine · 512×2 · dropout 0.41 · l2 2.1e-5`: a configuration in one line."""
     return DOT.join(joined(phrases(params)))
+
+
+def moment(seconds: float | None) -> str | None:
+    """ISO 8601 in local time with its offset, or None."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
