@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from test_training import Alone
 
 from tuner.data.builtin import load_digits
 from tuner.data.dataset import Dataset
@@ -21,24 +22,11 @@ from tuner.data.prepared import Prepared, prepare
 from tuner.parameters import complete
 from tuner.training.backend import configure
 from tuner.training.loop import engine_for, run_epochs
-from tuner.trial import EpochMetrics, Params, ParamValue, SplitSpec, TrialSpec
+from tuner.trial import EpochMetrics, Params, SplitSpec, TrialSpec
 
 pytestmark = pytest.mark.slow
 
 Specs = Callable[..., TrialSpec]
-
-
-class Alone:
-    """A line without a parent: nothing is ever stopped."""
-
-    def epoch(self, metrics: EpochMetrics) -> None:
-        pass
-
-    def stop_after(self, epoch: int) -> bool:
-        return False
-
-    def suggest(self, name: str, kind: str, bounds: dict[str, object]) -> ParamValue:
-        raise AssertionError("an MLP asks for nothing")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -109,7 +109,7 @@ def initialise(model: Any, seed: int) -> None:
     assert number == len(model.weights), "a weight lies outside the layers"
 
 
-def build_loss(classes: int, reduction: str = "sum_over_batch_size") -> tuple[Any, Any]:
+def build_loss(classes: int) -> tuple[Any, Any]:
     """The data loss that fits the output of `build_model`, and the metric `accuracy`.
 
     Binary cross-entropy for two classes, sparse categorical cross-entropy for more. Labels are
@@ -118,9 +118,9 @@ def build_loss(classes: int, reduction: str = "sum_over_batch_size") -> tuple[An
     import keras
 
     if classes == 2:
-        loss: Any = keras.losses.BinaryCrossentropy(reduction=reduction)
+        loss: Any = keras.losses.BinaryCrossentropy()
         return loss, keras.metrics.BinaryAccuracy(name="accuracy")
-    loss = keras.losses.SparseCategoricalCrossentropy(reduction=reduction)
+    loss = keras.losses.SparseCategoricalCrossentropy()
     return loss, keras.metrics.SparseCategoricalAccuracy(name="accuracy")
 
 

@@ -8,7 +8,6 @@ dropout masks.
 from __future__ import annotations
 
 import math
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from tuner.training.backend import configure, device_name, memory_errors
 from tuner.training.base import Figures, OutOfMemoryError, Part, Running
 from tuner.training.network import Knobs, Network, forget_others, network_for
 from tuner.training.rows import open_data
+from tuner.training.weights import save_weights
 from tuner.trial import Params, TrialSpec
 
 
@@ -114,13 +114,8 @@ class CompiledEngine:
         self._kept = self._network.model.get_weights()
 
     def save_snapshot(self, path: Path) -> None:
-        import numpy as np
-
         assert self._kept is not None
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}.{os.getpid()}.npz")
-        np.savez(aside, *self._kept)
-        os.replace(aside, path)
+        save_weights(path, self._kept)
 
     def _learning_rate(self) -> float:
         """The rate that the next step would take."""

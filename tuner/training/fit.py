@@ -7,7 +7,6 @@ is held against.
 from __future__ import annotations
 
 import math
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ from tuner.data.prepared import Prepared
 from tuner.data.splits import split
 from tuner.training.backend import configure, device_name, memory_errors
 from tuner.training.base import Figures, Part, Running
+from tuner.training.losses import count_hits, row_losses
+from tuner.training.weights import save_weights
 from tuner.trial import TrialSpec
 
 EVALUATION_ROWS = 2048
@@ -114,13 +115,8 @@ class FitEngine:
         self._kept = self._model.get_weights()
 
     def save_snapshot(self, path: Path) -> None:
-        import numpy as np
-
         assert self._kept is not None
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}.{os.getpid()}.npz")
-        np.savez(aside, *self._kept)
-        os.replace(aside, path)
+        save_weights(path, self._kept)
 
 
 def _rows(data: Prepared, spec: TrialSpec) -> dict[Part, tuple[Any, Any]]:
@@ -135,27 +131,14 @@ def _rows(data: Prepared, spec: TrialSpec) -> dict[Part, tuple[Any, Any]]:
 
 def _compiled_sums(tf: Any, model: Any, classes: int) -> Any:
     """A compiled function (features, labels) -> (summed data loss, count of hits)."""
-    import keras
-
-    from tuner.models.mlp import build_loss
-
-    cross_entropy, _ = build_loss(classes, reduction="sum")
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def sums(x: Any, y: Any) -> Any:
         predicted = model(x, training=False)
-        if classes == 2:
-            # As BinaryAccuracy: above one half is the second class. The loss takes means over
-            # the last axis, so labels get the output's one column.
-            guess = keras.ops.cast(predicted[:, 0] > 0.5, "int64")
-            loss = cross_entropy(y[:, None], predicted)
-        else:
-            guess = keras.ops.argmax(predicted, axis=-1)
-            loss = cross_entropy(y, predicted)
-        hits = keras.ops.equal(guess, keras.ops.cast(y, "int64"))
-        return loss, keras.ops.sum(keras.ops.cast(hits, "float32"))
+        loss = tf.reduce_sum(row_losses(y, predicted, classes))
+        return loss, count_hits(y, predicted, classes, threshold=0.5)
 
     def on_arrays(x: Any, y: Any) -> Any:
-        return sums(tf.convert_to_tensor(x), tf.convert_to_tensor(y))
+        return sums(tf.convert_to_tensor(x), tf.convert_to_tensor(y, tf.int32))
 
     return on_arrays

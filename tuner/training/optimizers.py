@@ -1,8 +1,7 @@
 """One optimizer step by TensorFlow's fused kernels, on the variables of a Keras optimizer.
 
-The rule: the arithmetic is Keras's, operation for operation, in one pass over the weights instead
-of eight; tests hold each kernel against `optimizer.apply`. An optimizer that is not known here
-applies its gradients by itself.
+The rule: the arithmetic is Keras's, in one pass over the weights instead of eight; tests hold each
+kernel against `model.fit`.
 """
 
 from __future__ import annotations

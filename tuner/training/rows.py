@@ -1,7 +1,7 @@
 """The rows of a trial as tensors over mapped files.
 
-The rule: a data set is mapped once a process and never copied; a part of it is an array of row
-numbers. What a worker used for its last trial it keeps for the next one.
+The rule: features are mapped once a process and not copied, but for a GPU; a part of a data set is
+an array of row numbers. What a worker used for its last trial it keeps for the next one.
 """
 
 from __future__ import annotations
