@@ -40,6 +40,7 @@ MOST = 2
 PATIENCE = 240
 TRAINS = ("sweep", "train")
 # A definition's own comes first in the order of the lines; what reads comes in between.
+FEWER = (("--seeds", "2"), ("--top", "1"))
 FIRST, LAST = ("init", "data", *TRAINS), ("ui", "clean", "delete")
 
 DEFINITION = """\
@@ -102,10 +103,14 @@ def lowered(words: Sequence[str]) -> tuple[str, ...]:
     for place, word in enumerate(words[:-1]):
         if word in ("--trials", "--epochs") and found[0] in TRAINS:
             found[place + 1] = str(min(MOST, int(words[place + 1])))
-        elif word in ("--add", "--workers"):
+        elif word in ("--add", "--workers", "--top"):
             found[place + 1] = "1"
-    if found[0] == "sweep" and not {"--workers", "--help", "--dry-run"} & set(found):
+        elif word == "--seeds":
+            found[place + 1] = str(MOST)
+    if found[0] in ("sweep", "confirm") and not {"--workers", "--help", "--dry-run"} & set(found):
         found += ["--workers", "1"]
+    if found[0] == "confirm" and "--help" not in found:
+        found += [w for name, few in FEWER if name not in found for w in (name, few)]
     if found[0] == "init" and not {"--force", "--help"} & set(found):
         found.append("--force")  # several pages begin with the same one
     return tuple(found)

@@ -16,11 +16,11 @@ from tuner.cli import run
 from tuner.errors import TrackingError
 from tuner.text import is_printable, printable
 from tuner.tracking import mlflow_store
-from tuner.tracking.base import SweepInfo, TrialView
+from tuner.tracking.base import RepeatView, SweepInfo, TrialView
 from tuner.tracking.mlflow import MlflowRecorder
 from tuner.tracking.mlflow_connection import Connection, local_path, where
 from tuner.tracking.mlflow_store import MlflowStore, SweepRun
-from tuner.trial import EpochMetrics, TrialRecord
+from tuner.trial import EpochMetrics, Repeat, SplitSpec, TrialRecord
 
 START = 1_790_000_000.0
 
@@ -127,6 +127,20 @@ def test_deleting_takes_a_sweep_and_its_trials_and_nothing_else(copied: Path) ->
     assert sorted(s.user for s in store.sweeps()) == ["bob", "eve's"]
     assert len(store.deleted()) == 4
     assert store.delete_study("nobody's") == 0
+
+
+def test_repeats_are_no_trials_and_go_with_their_study(copied: Path) -> None:
+    store = MlflowStore(copied)
+    before = store.sweeps()
+    (bob,) = [s for s in before if s.user == "bob"]
+    recorder = MlflowRecorder(copied)
+    assert recorder.attach(SweepInfo("fashion of bob", "uid-bob", "fashion")) == bob.run_id
+    repeat = Repeat("fresh", 0, 5, SplitSpec(), 1, "complete", started=START, ended=START + 1)
+    shown = RepeatView(view("uid-bob", 0, 0.95).record, repeat)
+    recorder.record_repeat(shown, bob.trials[0].run_id)
+    assert store.sweeps() == before
+    assert store.count_study("uid-bob") == 3
+    assert store.delete_study("uid-bob") == 3
 
 
 def test_trials_without_their_sweep_are_left_out(copied: Path) -> None:

@@ -18,8 +18,9 @@ from tuner.search import courier, outbox
 from tuner.search.courier import Courier
 from tuner.search.outbox import Outbox
 from tuner.search.scheduler import Ended, Notice, Progressed, Started
-from tuner.tracking.base import GIVEN_UP, CloseStatus, Point, Summary, SweepInfo, TrialView
+from tuner.tracking.base import GIVEN_UP, CloseStatus, Summary, SweepInfo, TrialView
 from tuner.tracking.memory import MemoryRecorder, MemoryRun, MemoryStore
+from tuner.tracking.naming import Point
 from tuner.trial import EpochMetrics
 
 

@@ -50,19 +50,24 @@ HOMES = {
         "tuner.tracking.mlflow",
         "tuner.tracking.mlflow_connection",
         "tuner.tracking.mlflow_store",
+        "tuner.tracking.registry",
     ),
     "tensorflow": ("tuner.training",),
     "keras": ("tuner.training", "tuner.models", "tuner.data.keras_fetch"),
     "keras_tuner": ("tuner.models",),
     "sklearn": ("tuner.data",),
     "pandas": ("tuner.report", "tuner.commands", "tuner.data"),
-    "matplotlib": ("tuner.report.pictures",),
+    "matplotlib": ("tuner.report.pictures", "tuner.report.figures"),
+    "plotly": ("tuner.report.page",),
+    "jinja2": ("tuner.report.page",),
+    "scipy": ("tuner.report",),
 }
 # Optuna's types stand in signatures all over `search`, and only running commands import that.
 AT_MODULE_TOP = {"optuna"}
 
 NOT_FOR_HELP = (
     *("tensorflow", "keras", "mlflow", "optuna", "pandas", "sklearn", "numpy", "matplotlib"),
+    *("plotly", "jinja2", "scipy"),
 )
 
 

@@ -18,7 +18,8 @@ from rich.console import Console, ConsoleRenderable
 
 from tuner.report.jsonout import dumps, to_csv, to_json
 from tuner.report.selection import NEAREST, Outcome, busy_seconds, frame, judge, select, window_text
-from tuner.report.tables import next_command, outcome_table, sentence, summary_table
+from tuner.report.sentences import next_command, sentence
+from tuner.report.tables import outcome_table, summary_table
 from tuner.report.wording import amount_text, configuration, figure_text, number_text
 from tuner.targets import METRICS, parse_targets
 from tuner.trial import EpochMetrics, EpochRule, Params, SplitSpec, TrialRecord, TrialState
@@ -197,15 +198,17 @@ def test_a_trial_without_an_epoch_has_no_verdict(state: TrialState) -> None:
     assert (outcome.meets, outcome.nearest, outcome.best) == ((), (), None)
 
 
-def test_meets_are_ranked_by_val_then_gap_then_trial() -> None:
+def test_meets_are_ranked_by_margin_then_val_then_gap_then_trial() -> None:
     records = [
-        trial(0, epoch(1, 0.91, 0.945)),
-        trial(1, epoch(1, 0.92, 0.949)),
-        trial(2, epoch(1, 0.91, 0.930)),
-        trial(3, epoch(1, 0.91, 0.930)),
+        trial(0, epoch(1, 0.91, 0.945)),  # 0.005 to spare on train
+        trial(1, epoch(1, 0.92, 0.949)),  # 0.001 to spare, for all its val accuracy
+        trial(2, epoch(1, 0.905, 0.930)),  # 0.005 on val: as much as trial 0, with a smaller gap
+        trial(3, epoch(1, 0.908, 0.941)),
+        trial(4, epoch(1, 0.908, 0.940)),
+        trial(5, epoch(1, 0.908, 0.940)),
     ]
     outcome = chosen(records)
-    assert [e.trial for e in outcome.meets] == [1, 2, 3, 0]
+    assert [e.trial for e in outcome.meets] == [4, 5, 3, 0, 2, 1]
     assert outcome.nearest == ()
     assert outcome.binding_target is None
 
@@ -324,17 +327,17 @@ MISS = "val_accuracy >= 0.9 and train_accuracy < 0.95"
             [trial(0, GOOD), trial(1, BAD)],
             2,
             f"1 of 2 trials meets {MISS}; trial 0 reaches 0.910 on validation at epoch 1 with "
-            "train 0.940: the best of 2 trials on one validation split, not confirmed on fresh "
+            "train 0.940: chosen among 2 trials on one validation split, not confirmed on fresh "
             "seeds.",
-            "tuner report s --format json",
+            "tuner confirm s",
         ),
         (
             [trial(4, GOOD, epoch(2, 0.91, 0.96), run_id="r"), trial(7, epoch(3, 0.93, 0.94))],
             2,
-            f"2 of 2 trials meet {MISS}; the best, trial 7, reaches 0.930 on validation at epoch "
-            "3 with train 0.940: the best of 2 trials on one validation split, not confirmed on "
-            "fresh seeds.",
-            "tuner ui",
+            f"2 of 2 trials meet {MISS}; the first by rank, trial 7, reaches 0.930 on validation "
+            "at epoch 3 with train 0.940: chosen among 2 trials on one validation split, not "
+            "confirmed on fresh seeds.",
+            "tuner confirm s",
         ),
         (
             [trial(4, GOOD, epoch(2, 0.91, 0.96))],
@@ -611,10 +614,11 @@ def test_ranks_are_ordered_and_hang_on_nothing_else(
 ) -> None:
     targets = parse_targets(text)
     outcome = select("s", "d", records, targets, rule, 20)
-    ranks = [e.figure("val_accuracy") for e in outcome.meets]
-    known = [rank for rank in ranks if rank is not None]
-    assert known == sorted(known, reverse=True)
-    assert ranks == known + [None] * (len(ranks) - len(known))
+    places = [e.rank.place for e in outcome.meets if e.rank is not None]
+    assert places == list(range(1, len(outcome.meets) + 1))
+    scores = [e.rank.score for e in outcome.meets if e.rank is not None]
+    assert scores == sorted(scores, reverse=True)
+    assert all((e.rank is None) == (e.verdict is None) for e in outcome.entries)
     unmeasured = [None in e.violations.values() for e in outcome.nearest]
     assert unmeasured == sorted(unmeasured)
     for part in (False, True):
@@ -653,12 +657,13 @@ def test_json_is_strict_and_complete(
     assert read == to_json(outcome)
     assert list(read) == [
         *("schema", "study", "dataset", "targets", "what_if", "trials"),
-        *("meets", "nearest", "binding_target", "summary"),
+        *("meets", "nearest", "binding_target", "validation_is_test"),
+        *("advice", "importance", "summary"),
     ]
     for entry in (*read["meets"], *read["nearest"]):
         assert list(entry) == [
             *("trial", "variant", "params", "metrics", "epoch"),
-            *("window", "violations", "verdict", "confirmation", "run_id"),
+            *("window", "violations", "verdict", "confirmation", "rank", "cautions", "run_id"),
         ]
         assert list(entry["metrics"]) == list(METRICS)
     assert len(json.loads(dumps([outcome, outcome]))) == 2

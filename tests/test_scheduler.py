@@ -59,6 +59,7 @@ class Sweep:
     )
     make_recorder: Callable[[MemoryStore], MemoryRecorder] = MemoryRecorder
     show_every: float = 3600.0
+    enough: Callable[[], bool] = lambda: False
     changes: dict[str, Any] = field(default_factory=dict)
     controls: Controls = field(default_factory=Controls)
     notices: list[Notice] = field(default_factory=list)
@@ -126,6 +127,7 @@ class Sweep:
             deadline=self.deadline,
             observe=observe,
             controls=self.controls,
+            enough=self.enough,
         )
 
     def outcome(self) -> list[tuple[Any, ...]]:

@@ -163,7 +163,7 @@ def test_a_winner_has_everything(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert found["device"] == "arithmetic"
     assert (found["fingerprint"], found["split"]["kind"]) == ("f00d", "stratified")
     assert (found["attempts"], found["number"], found["weights"]) == (1, 1, None)
-    assert found["summary"]["next"] == "tuner compare s"
+    assert found["summary"]["next"] == "tuner confirm s --trial 1"
     text = printed(capsys, "s")
     for words in (
         "s · digits · trial 1 · complete · meets the targets only if stopped at epoch 2",
@@ -177,7 +177,7 @@ def test_a_winner_has_everything(tmp_path: Path, capsys: pytest.CaptureFixture[s
         "▲",
     ):
         assert words in text
-    assert text.endswith("Next: tuner compare s\n")
+    assert text.endswith("Next: tuner confirm s --trial 1\n")
     for name, value in found["params"].items():
         assert name in text
         assert value_text(value) in text

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,20 +26,35 @@ from hypothesis import strategies as st
 
 import tuner
 from tuner.errors import TrackingError
+from tuner.search.pruning import Peer, Rivals, overfit_reason
+from tuner.targets import parse_targets
 from tuner.tracking.apart import RecorderApart
 from tuner.tracking.apart import answer as recorder_answer
 from tuner.tracking.base import (
     GIVEN_UP,
     Recorder,
+    RepeatView,
     SweepInfo,
     TrialView,
-    legal_name,
-    split_summary,
-    trial_points,
 )
 from tuner.tracking.memory import MemoryRecorder, MemoryRun, MemoryStore
 from tuner.tracking.mlflow import MlflowRecorder
-from tuner.trial import EpochMetrics, TrialRecord
+from tuner.tracking.naming import (
+    legal_name,
+    pruner_of,
+    split_summary,
+    trial_points,
+    trial_tags,
+)
+from tuner.trial import (
+    EpochMetrics,
+    Repeat,
+    RepeatKind,
+    SplitSpec,
+    TestScore,
+    TrialRecord,
+    TrialState,
+)
 
 START = 1_790_000_000.25
 EPOCH_1 = EpochMetrics(
@@ -74,8 +90,9 @@ class Backend(Protocol):
     def recorder(self) -> Recorder: ...
     def read(self, run_id: str) -> dict[str, Any]: ...
     def runs_of(self, attempt: str) -> list[str]: ...
-    def half_write(self, parent: str, attempt: str) -> str: ...
+    def half_write(self, parent: str, attempt: str, kind: str = "trial") -> str: ...
     def delete(self, run_id: str) -> None: ...
+    def artifact(self, run_id: str, path: str) -> bytes | None: ...
 
 
 class MemoryBackend:
@@ -104,13 +121,16 @@ class MemoryBackend:
     def runs_of(self, attempt: str) -> list[str]:
         return [i for i, r in self.store.runs.items() if r.tags.get("tuner.attempt") == attempt]
 
-    def half_write(self, parent: str, attempt: str) -> str:
-        tags = {"tuner.kind": "trial", "tuner.attempt": attempt}
+    def half_write(self, parent: str, attempt: str, kind: str = "trial") -> str:
+        tags = {"tuner.kind": kind, "tuner.attempt": attempt}
         self.store.runs["half"] = MemoryRun("trial 7", "RUNNING", parent, tags)
         return "half"
 
     def delete(self, run_id: str) -> None:
         del self.store.runs[run_id]
+
+    def artifact(self, run_id: str, path: str) -> bytes | None:
+        return self.store.runs[run_id].artifacts.get(path)
 
 
 class Passing(RecorderApart):
@@ -173,7 +193,7 @@ class MlflowBackend:
         )
         return [run.info.run_id for run in found]
 
-    def half_write(self, parent: str, attempt: str) -> str:
+    def half_write(self, parent: str, attempt: str, kind: str = "trial") -> str:
         from mlflow.entities import Metric, Param
 
         client = self.client
@@ -181,7 +201,7 @@ class MlflowBackend:
             self.experiment.experiment_id,
             run_name="trial 7",
             tags={
-                "tuner.kind": "trial",
+                "tuner.kind": kind,
                 "tuner.attempt": attempt,
                 "mlflow.parentRunId": parent,
             },
@@ -193,6 +213,10 @@ class MlflowBackend:
 
     def delete(self, run_id: str) -> None:
         self.client.delete_run(run_id)
+
+    def artifact(self, run_id: str, path: str) -> bytes | None:
+        file = Path(self.client.get_run(run_id).info.artifact_uri, path)
+        return file.read_bytes() if file.exists() else None
 
 
 @pytest.fixture(scope="module")
@@ -502,7 +526,11 @@ def test_only_what_runs_makes_progress(backend: Backend, info: SweepInfo, state:
         (
             {"state": "pruned", "reason": "loss is not finite"},
             "FINISHED",
-            {"tuner.state": "pruned", "tuner.reason": "loss is not finite"},
+            {
+                "tuner.state": "pruned",
+                "tuner.pruner": "not finite",
+                "tuner.reason": "loss is not finite",
+            },
         ),
         (
             {"variant": "baseline"},
@@ -612,10 +640,370 @@ def test_open_sweep_comes_first(backend: Backend, info: SweepInfo) -> None:
     for call in (
         lambda: recorder.record(view_of(info)),
         lambda: recorder.find("x"),
+        lambda: recorder.annotate("x", {}, {}),
+        lambda: recorder.add_artifacts("x", {}),
+        lambda: recorder.record_repeat(RepeatView(view_of(info).record, repeat_of()), "x"),
         lambda: recorder.close_sweep("finished", {}),
     ):
         with pytest.raises(RuntimeError, match="open_sweep comes first"):
             call()
+
+
+# What is added later ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ["FINISHED", "KILLED", "RUNNING"])
+def test_attaching_changes_nothing_and_lets_the_rest_work(
+    backend: Backend, info: SweepInfo, status: str
+) -> None:
+    first = backend.recorder()
+    parent = first.open_sweep(info)
+    trial_run = first.record(view_of(info))
+    if status != "RUNNING":
+        first.close_sweep("finished" if status == "FINISHED" else "interrupted", {"summary": "x"})
+    before = backend.read(parent)
+    assert before["status"] == status
+    recorder = backend.recorder()
+    changed = replace(info, command="tuner confirm fashion", seed=12, definition={"trials": 9})
+    assert recorder.attach(changed) == parent == recorder.attach(info)
+    assert backend.read(parent) == before
+    assert recorder.find(f"{info.study_uid}:7") == trial_run
+    assert recorder.record(view_of(info)) == trial_run
+    made = recorder.record(view_of(info, 8))
+    assert backend.read(made)["parent"] == parent
+    assert recorder.unfinished() == []
+    assert backend.read(parent) == before
+
+
+def test_where_there_is_no_such_sweep_nothing_is_attached_to(
+    backend: Backend, info: SweepInfo
+) -> None:
+    recorder = backend.recorder()
+    other = backend.recorder().open_sweep(replace(info, study_uid=uuid4().hex))
+    before = backend.read(other)
+    assert recorder.attach(info) is None
+    with pytest.raises(RuntimeError, match="open_sweep comes first"):
+        recorder.record(view_of(info))
+    assert backend.read(other) == before
+    run_id = recorder.open_sweep(info)
+    assert backend.recorder().attach(info) == run_id != other
+
+
+@pytest.mark.parametrize("name", ["open_sweep", "attach"])
+def test_no_store_is_made_by_attaching(tmp_path: Path, info: SweepInfo, name: str) -> None:
+    recorder = MlflowRecorder(tmp_path)
+    run_id = getattr(recorder, name)(info)
+    assert (run_id is None) == (name == "attach") == (list(tmp_path.iterdir()) == [])
+
+
+def test_the_sweep_is_found_in_whatever_experiment(
+    mlflow_backend: MlflowBackend, info: SweepInfo
+) -> None:
+    parent = mlflow_backend.recorder().open_sweep(info)
+    recorder = MlflowRecorder(mlflow_backend.folder, "another name")
+    assert recorder.attach(info) == parent
+    made = mlflow_backend.client.get_run(recorder.record(view_of(info)))
+    assert made.info.experiment_id == mlflow_backend.experiment.experiment_id
+    assert mlflow_backend.client.get_experiment_by_name("another name") is None
+
+
+def repeat_of(kind: RepeatKind = "fresh", index: int = 0, **changes: Any) -> Repeat:
+    split = SplitSpec("stratified", 0.2, 77)
+    repeat = Repeat(
+        kind, index, 4242, split, 2, "complete", EPOCHS, START + 60, START + 64, "CPU", run_id="x"
+    )
+    return replace(repeat, **changes)
+
+
+def test_what_the_run_of_a_repeat_says(backend: Backend, info: SweepInfo) -> None:
+    recorder = backend.recorder()
+    recorder.open_sweep(info)
+    # The trial has been tested, too: what it has become says nothing about this repeat.
+    view = view_of(info, repeats=(repeat_of(),), test=TestScore(0.9, 0.3, 100))
+    trial_run = recorder.record(view)
+    run_id = recorder.record_repeat(RepeatView(view.record, repeat_of(), passes=True), trial_run)
+    one, two, end = 1_790_000_001_500, 1_790_000_003_001, 1_790_000_064_250
+    run, trial = backend.read(run_id), backend.read(trial_run)
+    assert {name: run[name] for name in ("name", "status", "parent", "start", "end")} == {
+        "name": "repeat 1",
+        "status": "FINISHED",
+        "parent": trial_run,
+        "start": 1_790_000_060_250,
+        "end": end,
+    }
+    assert run["tags"] == {
+        "tuner.kind": "repeat",
+        "tuner.study": "fashion",
+        "tuner.study_uid": info.study_uid,
+        "tuner.dataset": "fashion",
+        "tuner.trial": "7",
+        "tuner.attempt": f"{info.study_uid}:7:fresh:0",
+        "tuner.state": "complete",
+        "tuner.seed": "4242",
+        "tuner.device": "CPU",
+        "tuner.repeat": "fresh",
+        "tuner.split_seed": "77",
+        "tuner.judged_epoch": "2",
+        "tuner.passes": "yes",
+    }
+    assert run["params"] == trial["params"] | {"seed": "4242"}
+    assert run["metrics"]["val_accuracy"] == [(1, one, 0.1 + 0.2), (2, two, 0.9012345678901234)]
+    assert run["metrics"]["judged_epoch"] == [(2, end, 2.0)]
+    assert run["metrics"]["judged_val_accuracy"] == [(2, end, 0.9012345678901234)]
+    assert run["metrics"]["duration_seconds"] == [(2, end, 4.0)]
+    whole = {"violation", *(f"chosen_{name}" for name in ("epoch", "val_accuracy", "val_loss"))}
+    assert set(run["metrics"]) & whole == set()
+    assert recorder.find(f"{info.study_uid}:7") == trial_run, "a repeat is no trial"
+    assert recorder.unfinished() == []
+
+
+@pytest.mark.parametrize(
+    ("repeat", "passes", "name", "status", "tags"),
+    [
+        (repeat_of("own"), None, "own seed", "FINISHED", {"tuner.repeat": "own"}),
+        (repeat_of("fresh", 4), False, "repeat 5", "FINISHED", {"tuner.passes": "no"}),
+        (
+            repeat_of("same", 1, split=SplitSpec("tail", 0.2)),
+            None,
+            "repeat 2, same split",
+            "FINISHED",
+            {"tuner.repeat": "same"},
+        ),
+        (
+            repeat_of(status="nan", message="the loss is not finite in epoch 1", epochs=EPOCHS[:1]),
+            False,
+            "repeat 1",
+            "FINISHED",
+            {"tuner.state": "pruned", "tuner.pruner": "not finite"},
+        ),
+        (
+            repeat_of(status="failed", message="killed", epochs=(), started=0.0, ended=0.0),
+            None,
+            "repeat 1",
+            "FAILED",
+            {"tuner.state": "failed", "tuner.reason": "killed"},
+        ),
+    ],
+)
+def test_kinds_of_repeats(
+    backend: Backend,
+    info: SweepInfo,
+    repeat: Repeat,
+    passes: bool | None,
+    name: str,
+    status: str,
+    tags: dict[str, str],
+) -> None:
+    recorder = backend.recorder()
+    recorder.open_sweep(info)
+    view = view_of(info)
+    run_id = recorder.record_repeat(RepeatView(view.record, repeat, passes), recorder.record(view))
+    run = backend.read(run_id)
+    assert (run["name"], run["status"]) == (name, status)
+    assert run["tags"].items() >= tags.items()
+    assert ("tuner.passes" in run["tags"]) == (passes is not None)
+    assert ("tuner.split_seed" in run["tags"]) == (repeat.split.kind == "stratified")
+    judged = repeat.judged is not None
+    assert ("judged_val_accuracy" in run["metrics"]) == judged == (len(repeat.epochs) == 2)
+
+
+def test_a_repeat_recorded_again_changes_nothing(backend: Backend, info: SweepInfo) -> None:
+    recorder = backend.recorder()
+    recorder.open_sweep(info)
+    view = view_of(info)
+    trial_run = recorder.record(view)
+    runs = [
+        recorder.record_repeat(RepeatView(view.record, repeat_of(kind, index)), trial_run)
+        for kind, index in REPEATS
+    ]
+    assert len(set(runs)) == len(runs) == 4
+    before = [backend.read(run_id) for run_id in runs]
+    again = backend.recorder()
+    again.attach(info)
+    other = RepeatView(view.record, repeat_of(status="nan", epochs=()), passes=False)
+    assert again.record_repeat(other, trial_run) == runs[1]
+    assert [backend.read(run_id) for run_id in runs] == before
+    for (kind, index), run_id in zip(REPEATS, runs, strict=True):
+        assert backend.runs_of(f"{info.study_uid}:7:{kind}:{index}") == [run_id]
+
+
+REPEATS: list[tuple[RepeatKind, int]] = [("own", 0), ("fresh", 0), ("fresh", 1), ("same", 0)]
+
+
+def test_a_repeat_that_is_half_written_or_deleted_is_written(
+    backend: Backend, info: SweepInfo
+) -> None:
+    recorder = backend.recorder()
+    recorder.open_sweep(info)
+    view = view_of(info)
+    trial_run = recorder.record(view)
+    attempt = f"{info.study_uid}:7:fresh:0"
+    half = backend.half_write(trial_run, attempt, kind="repeat")
+    shown = RepeatView(view.record, repeat_of())
+    assert recorder.record_repeat(shown, trial_run) == half
+    whole = recorder.record_repeat(RepeatView(view.record, repeat_of(index=1)), trial_run)
+    assert backend.read(half)["metrics"] == backend.read(whole)["metrics"]
+    assert backend.read(half)["status"] == "FINISHED"
+    backend.delete(whole)
+    anew = recorder.record_repeat(RepeatView(view.record, repeat_of(index=1)), trial_run)
+    assert anew != whole
+    assert backend.runs_of(f"{info.study_uid}:7:fresh:1") == [anew]
+
+
+def test_notes_on_a_run_that_has_ended(backend: Backend, info: SweepInfo) -> None:
+    recorder = backend.recorder()
+    recorder.open_sweep(info)
+    run_id = recorder.record(view_of(info))
+    before = backend.read(run_id)
+    numbers = {"test_accuracy": 0.1 + 0.2, "odd": math.nan, "odder": math.inf, "a (b)?": 1}
+    texts = {"tuner.confirmed": "marginal", "tuner.long": "x" * 7000, "tuner.größe?": "β"}
+    recorder.annotate(run_id, numbers, texts)
+    run = backend.read(run_id)
+    new = {name: rows for name, rows in run["metrics"].items() if name not in before["metrics"]}
+    assert {name: [(step, v) for step, _, v in rows] for name, rows in new.items()} == {
+        "test_accuracy": [(0, 0.1 + 0.2)],
+        "a _b__": [(0, 1.0)],
+    }
+    assert run["tags"] == before["tags"] | {
+        "tuner.confirmed": "marginal",
+        "tuner.long": "x" * 5999 + "…",
+        "tuner.größe_": "β",
+    }
+    assert {k: run[k] for k in ("status", "end", "params")} == {
+        k: before[k] for k in ("status", "end", "params")
+    }
+    recorder.annotate(run_id, numbers, texts)
+    again = backend.recorder()
+    again.attach(info)
+    again.annotate(run_id, numbers, texts)
+    again.annotate(run_id, {}, {})
+    assert backend.read(run_id) == run
+
+
+@pytest.mark.parametrize("name", ["test_accuracy", "val_accuracy"])
+def test_another_figure_becomes_the_latest(backend: Backend, info: SweepInfo, name: str) -> None:
+    recorder = backend.recorder()
+    recorder.open_sweep(info)
+    run_id = recorder.record(view_of(info))
+    for value in (0.9, 0.8, 0.95):  # also one that is lower, and several within a millisecond
+        recorder.annotate(run_id, {name: value}, {"tuner.verdict": f"now {value}"})
+        rows = backend.read(run_id)["metrics"][name]
+        assert rows[-1][2] == value
+        assert len({(step, moment) for step, moment, _ in rows}) == len(rows)
+        if isinstance(backend, MlflowBackend):
+            assert backend.client.get_run(run_id).data.metrics[name] == value
+    assert backend.read(run_id)["tags"]["tuner.verdict"] == "now 0.95"
+
+
+def test_a_run_that_is_not_there_takes_nothing(
+    backend: Backend, info: SweepInfo, tmp_path: Path
+) -> None:
+    recorder = backend.recorder()
+    recorder.open_sweep(info)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(TrackingError):
+        recorder.annotate("nobody", {"a": 1.0}, {})
+    with pytest.raises(TrackingError):
+        recorder.add_artifacts("nobody", {"file": tmp_path / "file"})
+
+
+def test_files_beside_a_run_that_has_ended(
+    backend: Backend, info: SweepInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = backend.recorder()
+    recorder.open_sweep(info)
+    run_id = recorder.record(view_of(info))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one.png").write_bytes(b"\x89PNG")
+    (tmp_path / "größe.html").write_bytes(b"page")
+    files = {
+        "pictures/accuracy.png": Path("one.png"),
+        "report/fashion größe.html": tmp_path / "größe.html",
+        "plain": tmp_path / "one.png",
+    }
+    recorder.add_artifacts(run_id, files)
+    recorder.add_artifacts(run_id, {})
+    found = {path: backend.artifact(run_id, path) for path in files}
+    assert list(found.values()) == [b"\x89PNG", b"page", b"\x89PNG"]
+    (tmp_path / "one.png").write_bytes(b"another")
+    recorder.add_artifacts(run_id, {"plain": Path("one.png")})
+    assert backend.artifact(run_id, "plain") == b"another"
+    assert backend.artifact(run_id, "pictures/accuracy.png") == b"\x89PNG"
+
+
+@pytest.mark.parametrize("path", ["", "/abs", "../up", "a/../b", "a//b", "a/", ".", "c:/x", "a\\b"])
+def test_an_artifact_lies_below_its_run(
+    backend: Backend, info: SweepInfo, tmp_path: Path, path: str
+) -> None:
+    recorder = backend.recorder()
+    recorder.open_sweep(info)
+    run_id = recorder.record(view_of(info))
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ValueError, match="not a path below a run"):
+        recorder.add_artifacts(run_id, {"fine": tmp_path / "file", path: tmp_path / "file"})
+    assert backend.artifact(run_id, "fine") is None
+
+
+def test_a_copied_folder_leaves_the_files_of_the_first_alone(
+    tmp_path: Path, info: SweepInfo
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    run_id = MlflowRecorder(first).open_sweep(info)
+    shutil.copytree(first, second)
+    before = sorted(first.rglob("*"))
+    recorder = MlflowRecorder(second)
+    assert recorder.attach(info) == run_id
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(TrackingError, match="copied or moved") as caught:
+        recorder.add_artifacts(run_id, {"file": tmp_path / "file"})
+    assert str(caught.value).count("\n") == 1
+    assert sorted(first.rglob("*")) == before
+    recorder.annotate(run_id, {"a": 1.0}, {})
+
+
+PERCENTILE = (
+    "percentile: val 0.8104 after 10 epochs is among the lowest 25% of 12 trials with schedule "
+    "cosine (< 0.8312)"
+)
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "pruner"),
+    [
+        ("pruned", PERCENTILE, "percentile"),
+        ("pruned", "percentile: val 0.5 at epoch 3", "percentile"),
+        ("pruned", "median: val 0.5 at epoch 3", "median"),
+        ("pruned", "halving: val None at epoch 3", "halving"),
+        ("pruned", "the loss is not finite in epoch 4", "not finite"),
+        ("pruned", "memory did not suffice", "memory"),
+        ("pruned", "OOM when allocating tensor with shape[9,9]", "memory"),
+        ("pruned", "Unable to allocate 3.00 GiB for an array: float64", "memory"),
+        ("pruned", None, None),
+        ("pruned", "", None),
+        ("complete", None, None),
+        ("failed", "median: said the worker", None),
+        ("running", None, None),
+    ],
+)
+def test_what_stopped_a_trial(state: TrialState, reason: str | None, pruner: str | None) -> None:
+    record = TrialRecord(1, 1, "u:1", state, {}, reason=reason)
+    assert pruner_of(record) == pruner
+    tags = trial_tags(SweepInfo("s", "u", "d"), TrialView(record))
+    assert tags.get("tuner.pruner") == pruner
+    assert tags.get("tuner.reason") == (reason or None)
+
+
+def test_the_overfit_pruner_is_known_by_its_own_words() -> None:
+    targets = (*parse_targets("val >= 90%"), *parse_targets("train < 95%"))
+    history = [EpochMetrics(n, 0.8, 0.5, train_accuracy=0.99) for n in range(1, 6)]
+    reason = overfit_reason(history, targets, {}, Rivals(), 30)
+    record = TrialRecord(1, 1, "u:1", "pruned", {}, reason=reason)
+    assert pruner_of(record) == "overfit"
+    rivals = Rivals(Peer("cosine", (0.9,) * 30) for _ in range(8))
+    hopeless = [EpochMetrics(n, 0.3, 0.5) for n in range(1, 11)]
+    reason = overfit_reason(hopeless, targets, {"schedule": "cosine"}, rivals, 30)
+    assert pruner_of(replace(record, reason=reason)) == "percentile"
 
 
 # The values and the fake ------------------------------------------------------------------------
@@ -879,6 +1267,10 @@ def test_a_recorder_apart_writes_the_same_and_survives_its_child(
         recorder.close_sweep("finished", {"summary": "one"})
         child.stdin.close()  # as the parent's end would
         assert child.wait(timeout=60) == 0
+        with pytest.raises(TrackingError, match="ended unexpectedly"):
+            recorder.annotate(run_id, {"late": 1.0}, {})
+        (tmp_path / "file").write_text("kept")
+        recorder.add_artifacts(run_id, {"a/file": tmp_path / "file"})  # by a third
     finally:
         recorder.leave()
     assert recorder._child is None
@@ -889,6 +1281,30 @@ def test_a_recorder_apart_writes_the_same_and_survives_its_child(
     assert (run["parent"], run["status"]) == (parent, "FINISHED")
     assert run["metrics"] == backend.read(other)["metrics"]
     assert backend.read(parent)["status"] == "FINISHED"
+    assert backend.artifact(run_id, "a/file") == b"kept"
+
+
+def test_a_recorder_apart_says_what_it_can_no_longer_attach_to(
+    tmp_path: Path, info: SweepInfo
+) -> None:
+    parent = MlflowRecorder(tmp_path, "contract").open_sweep(info)
+    recorder = RecorderApart(tmp_path)
+    try:
+        assert recorder.attach(replace(info, study_uid="other")) is None
+        with pytest.raises(RuntimeError, match="open_sweep comes first"):
+            recorder.find("x")
+        assert recorder.attach(info) == parent
+        assert recorder.find("x") is None
+        child = recorder._child
+        assert child is not None
+        child.kill()
+        child.wait()
+        MlflowBackend(tmp_path).delete(parent)
+        for why in ("ended unexpectedly", "has gone from the tracking store"):
+            with pytest.raises(TrackingError, match=why):
+                recorder.annotate(parent, {"a": 1.0}, {})
+    finally:
+        recorder.leave()
 
 
 def test_a_recorder_apart_tells_what_its_child_was_told(

@@ -19,6 +19,7 @@ Params = dict[str, ParamValue]
 SplitKind = Literal["stratified", "tail", "test"]
 EpochRule = Literal["best", "last"]
 ResultStatus = Literal["complete", "stopped", "nan", "oom", "failed"]
+RepeatKind = Literal["own", "fresh", "same"]
 TrialState = Literal["waiting", "running", "complete", "pruned", "failed"]
 
 
@@ -67,6 +68,8 @@ class TrialSpec:
         engine: `compiled` (a whole epoch as one compiled function) or `fit` (Keras's `model.fit`).
         threads: threads for one arithmetic operation.
         keep_weights: file for the weights of the chosen epoch, or None.
+        judge_epoch: the epoch that is measured in full and whose weights are kept, whatever the
+            targets say of it; None in a search, where `epoch` and the targets choose.
     """
 
     attempt: str
@@ -85,6 +88,7 @@ class TrialSpec:
     engine: str = "compiled"
     threads: int = 1
     keep_weights: str | None = None
+    judge_epoch: int | None = None
 
     @property
     def shape(self) -> str:
@@ -201,6 +205,88 @@ class TrialResult:
 
 
 @dataclass(frozen=True)
+class Repeat:
+    """One training that repeats a trial, to see whether its figures were luck.
+
+    Attributes:
+        kind: `own` (the trial's seed and split: does it reproduce?), `fresh` (a fresh seed on a
+            freshly cut validation split) or `same` (a fresh seed on the trial's own split).
+        index: 0-based, among the repeats of this kind.
+        seed, split: what this training used.
+        epoch: the trial's chosen epoch, at which the repeat is judged.
+        status: as in `TrialResult`.
+        epochs: all figures.
+        started, ended: seconds since 1970.
+        device: what it ran on.
+        message: one line where it did not complete; empty otherwise.
+        run_id: the tracking run that shows it, or None.
+    """
+
+    kind: RepeatKind
+    index: int
+    seed: int
+    split: SplitSpec
+    epoch: int
+    status: ResultStatus
+    epochs: tuple[EpochMetrics, ...] = ()
+    started: float = 0.0
+    ended: float = 0.0
+    device: str = ""
+    message: str = ""
+    run_id: str | None = None
+
+    @property
+    def judged(self) -> EpochMetrics | None:
+        """The figures at the epoch that counts; None where it never came so far."""
+        return next((e for e in self.epochs if e.epoch == self.epoch), None)
+
+    def to_json(self) -> dict[str, Any]:
+        raw = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "run_id"}
+        return {**raw, "split": asdict(self.split), "epochs": to_columns(self.epochs)}
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Repeat:
+        known = {f.name for f in fields(cls)}
+        values = {key: value for key, value in raw.items() if key in known}
+        values["split"] = SplitSpec(**values["split"])
+        values["epochs"] = from_columns(values["epochs"])
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class TestScore:
+    """What a confirmed trial reached on the test split, which nothing else reads.
+
+    Attributes:
+        accuracy, loss: of the trial's own weights, in inference mode, data loss without penalty.
+        rows: test rows.
+        repeats: (accuracy, loss) of the weights of each fresh repeat at the judged epoch.
+        looked_at: trials that the study had judged by validation figures before.
+        read_before: other trials of the study that the test split had been read for before.
+        at: when, seconds since 1970.
+    """
+
+    __test__ = False  # not a class of tests, whatever pytest thinks of its name
+
+    accuracy: float
+    loss: float
+    rows: int
+    repeats: tuple[tuple[float, float], ...] = ()
+    looked_at: int = 0
+    read_before: int = 0
+    at: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> TestScore:
+        values = {f.name: raw[f.name] for f in fields(cls) if f.name in raw}
+        values["repeats"] = tuple((float(a), float(b)) for a, b in values.get("repeats", ()))
+        return cls(**values)
+
+
+@dataclass(frozen=True)
 class TrialRecord:
     """One logical trial as the study keeps it: what reports, verdicts and recorders read.
 
@@ -221,6 +307,8 @@ class TrialRecord:
         weights: file with the weights of the chosen epoch, or None.
         attempts: how many attempts it took so far; those given back in order do not count.
         timings: seconds by phase, as in `TrialResult`; empty for trials of older versions.
+        repeats: trainings that `confirm` made of it, in the order in which they ended.
+        test: what it reached on the test split; None unless it was confirmed.
     """
 
     number: int
@@ -240,6 +328,8 @@ class TrialRecord:
     weights: str | None = None
     attempts: int = 1
     timings: dict[str, float] = field(default_factory=dict)
+    repeats: tuple[Repeat, ...] = ()
+    test: TestScore | None = None
 
     @property
     def seconds(self) -> float | None:

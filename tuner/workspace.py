@@ -3,7 +3,8 @@
     mlflow.db, mlruns/     MLflow's own convention, so that a plain `mlflow ui` shows the runs
     tuner.journal          all studies of this directory, an Optuna journal
     .tuner/data/           prepared arrays, one folder a fingerprint; workers map them
-    .tuner/weights/        weights of the trials worth keeping, one folder a study
+    .tuner/weights/        weights of the trials worth keeping, one folder a study, and in its
+                           predictions/ what those weights say of the validation rows
     .tuner/owners/         one locked file a running process, so that lost trials are recognised
     .tuner/logs/           what libraries print in workers and recorders
     .tuner/*.lock          locks between processes
@@ -81,6 +82,14 @@ class Workspace:
         if _NO_NAME.fullmatch(uid):
             raise ValueError(f"{uid!r} is no name of a folder")
         return self.all_weights / uid
+
+    def predictions(self, uid: str) -> Path:
+        """Folder of what kept weights of the study with this identity say of its rows.
+
+        It lies with the weights and goes with them; what is missing is made again. Raises
+        ValueError as `weights` does.
+        """
+        return self.weights(uid) / "predictions"
 
     def leftovers(self, older_than: float = LEFT_SECONDS) -> list[Path]:
         """Files and folders written aside by processes that did not live to rename them.

@@ -13,12 +13,12 @@ from types import FrameType
 
 import click
 
-from tuner.cli import datasets, keeping, reading, training
+from tuner.cli import confirming, datasets, keeping, models, reading, training
 from tuner.cli.group import cli
 from tuner.errors import TunerError
 
 # Importing a module adds its commands to `cli`, in this order.
-_COMMANDS = (training, reading, datasets, keeping)
+_COMMANDS = (training, confirming, models, reading, datasets, keeping)
 
 
 def main() -> None:

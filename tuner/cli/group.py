@@ -15,6 +15,7 @@ EPILOG = (
 
 SECTIONS = {
     "Search": ("sweep", "train", "init"),
+    "Prove and use": ("confirm", "export", "predict"),
     "Look": ("report", "list", "status", "show", "compare", "data", "ui"),
     "Keep house": ("delete", "clean", "doctor", "completion"),
 }

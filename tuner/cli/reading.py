@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from tuner.cli.group import cli
-from tuner.cli.options import complete_studies, examples, format_option
+from tuner.cli.options import FORMATS, complete_studies, examples, format_option
 
 
 @cli.command()
@@ -21,21 +21,68 @@ from tuner.cli.options import complete_studies, examples, format_option
     metavar="TEXT",
     help="Judge by these targets instead of the study's; trains nothing. Repeatable.",
 )
-@format_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice([*FORMATS.choices, "markdown"]),
+    default="table",
+    show_default=True,
+    help="Form of the result.",
+)
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also write the page: charts, the winners' mistakes, how it was measured, all in one file "
+    "that works offline.",
+)
+@click.option(
+    "--pictures",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Also write the charts as PNG and SVG files.",
+)
+@click.option(
+    "--mlflow-url",
+    metavar="URL",
+    help="Where MLflow's pages are, for the page's links to runs; the server of "
+    "MLFLOW_TRACKING_URI by default.",
+)
+@click.option(
+    "--mlflow/--no-mlflow",
+    "record",
+    default=True,
+    show_default=True,
+    help="Keep copies of page and pictures beside the sweep's run in MLflow.",
+)
 @click.option("--exit-zero", is_flag=True, help="Exit 0 also when no configuration meets.")
 @examples(
     "tuner report digits",
+    "tuner report digits --html digits.html",
     "tuner report digits --format json",
     'tuner report digits --target "val >= 95%"',
+    "tuner report digits --pictures pictures --no-mlflow",
 )
-def report(names: tuple[str, ...], targets: tuple[str, ...], form: str, exit_zero: bool) -> int:
+def report(
+    names: tuple[str, ...],
+    targets: tuple[str, ...],
+    form: str,
+    html: Path | None,
+    pictures: Path | None,
+    mlflow_url: str | None,
+    record: bool,
+    exit_zero: bool,
+) -> int:
     """Show which configurations of a study meet its targets, or the nearest misses.
 
-    Everything comes from the record and nothing is trained, also with other targets.
+    Everything comes from the record and nothing is trained, also with other targets. For the page,
+    kept weights of the first three trials say which of their validation rows they get wrong.
     """
     from tuner.commands.report import ReportRequest, run_report
+    from tuner.commands.report_files import FilesRequest
 
-    return run_report(ReportRequest(names, Path.cwd(), targets, form, exit_zero))
+    files = FilesRequest(html, pictures, mlflow_url, record)
+    return run_report(ReportRequest(names, Path.cwd(), targets, form, exit_zero, files))
 
 
 @cli.command()

@@ -78,6 +78,19 @@ from tuner.errors import UsageError
 @click.option(
     "--timeout", type=Seconds(), help="Stop after this time, such as 30m; report what there is."
 )
+@click.option(
+    "--until-met",
+    type=click.IntRange(1),
+    metavar="K",
+    help="End as soon as K trials meet the targets.",
+)
+@click.option(
+    "--until-confirmed",
+    type=click.IntRange(1),
+    metavar="K",
+    help="Put trials that meet to the test as they come (as `tuner confirm`); end when K are "
+    "confirmed.",
+)
 @data_dir_option
 @click.option("--dry-run", is_flag=True, help="Show the first proposals and train nothing.")
 @format_option
@@ -88,6 +101,7 @@ from tuner.errors import UsageError
     "tuner sweep digits --trials 20",
     'tuner sweep digits --set "units=[16,32,64]" --fix optimizer=adam --name small --trials 5',
     'tuner sweep digits --target "val >= 96% with train < 99%" --name relaxed --timeout 30m',
+    "tuner sweep digits --trials 30 --until-met 3 --name quick",
     "tuner sweep digits --dry-run",
 )
 def sweep(
@@ -106,6 +120,8 @@ def sweep(
     engine: str | None,
     workers: int | None,
     timeout: float | None,
+    until_met: int | None,
+    until_confirmed: int | None,
     data_dir: Path | None,
     dry_run: bool,
     form: str,
@@ -126,6 +142,9 @@ def sweep(
         raise UsageError(f"which sweep? Known are {known}, or give a file's path, or --all.")
     if trials is not None and add is not None:
         raise UsageError("--trials is the study's total and --add asks for more: give one of them.")
+    if until_met is not None and until_confirmed is not None:
+        raise UsageError("--until-confirmed includes --until-met: give one of them.")
+    from tuner.commands.goals import Goal
     from tuner.commands.sweep import SweepRequest, run_sweep
 
     return run_sweep(
@@ -152,6 +171,7 @@ def sweep(
             exit_zero=exit_zero,
             verbosity=verbosity_of(quiet, verbose),
             dry_run=dry_run,
+            goal=Goal(until_met, until_confirmed),
             command=shlex.join(["tuner", *sys.argv[1:]]),
         )
     )

@@ -153,7 +153,7 @@ def items(workspace: Workspace, notes: Console | None = None) -> list[Item]:
     busy = bool(living(workspace.owners))
     found = [
         *_data(workspace, studies, busy),
-        *_weights(folders, studies, unknown),
+        *_weights(workspace, folders, studies, unknown),
         *_private(workspace, busy),
     ]
     journal = size_of(workspace.journal)
@@ -198,25 +198,28 @@ def _data(workspace: Workspace, studies: Sequence[StoredStudy], busy: bool) -> l
     return found
 
 
-def _weights(folders: Sequence[Path], studies: Sequence[StoredStudy], unknown: str) -> list[Item]:
-    """The kept weights; orphans only where nothing is `unknown` of the studies."""
+def _weights(
+    workspace: Workspace, folders: Sequence[Path], studies: Sequence[StoredStudy], unknown: str
+) -> list[Item]:
+    """The kept weights with what they predict; orphans only where no study is `unknown`."""
     owned = {study.uid: study for study in reversed(studies) if study.uid}
     busy = {study.uid for study in studies if study.busy}
     found = []
     for folder in folders:
         study = owned.get(folder.name)
-        count = size_of(folder)
+        both = (folder, workspace.predictions(folder.name))
+        count = _sizes(both)
         if study is not None:
             why = IN_USE if study.uid in busy else ""
             goes = "" if why else f"tuner clean --weights {shlex.quote(study.name)}"
             what = f"weights of {', '.join((study.name, *study.twins))}"
-            found.append(Item("weights", what, study.name, *count, goes, why, (folder,)))
+            found.append(Item("weights", what, study.name, *count, goes, why, both))
         elif not unknown:
             what = f"weights of a deleted study ({folder.name})"
-            found.append(Item("orphans", what, "", *count, "tuner clean orphans", "", (folder,)))
+            found.append(Item("orphans", what, "", *count, "tuner clean orphans", "", both))
         else:
             what = f"weights of {folder.name}"
-            found.append(Item("weights", what, "", *count, why=unknown, paths=(folder,)))
+            found.append(Item("weights", what, "", *count, why=unknown, paths=both))
     return found
 
 

@@ -19,7 +19,7 @@ from tuner.commands.report import outcome_of
 from tuner.definition import available
 from tuner.report.jsonout import SCHEMA
 from tuner.report.selection import Outcome
-from tuner.report.tables import next_command
+from tuner.report.sentences import next_command
 from tuner.report.wording import ago_text, figure_text, goal_text, listed, moment, plural
 from tuner.search.records import summaries
 from tuner.trial import TrialRecord

@@ -13,9 +13,12 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from tuner.definition import SweepDefinition
+from tuner.report.diagnosis import Advice
 from tuner.report.jsonout import finite
 from tuner.report.selection import Outcome
-from tuner.report.tables import next_command, outcome_table, sentence, summary_table
+from tuner.report.sentences import best_advice, next_command, sentence
+from tuner.report.tables import outcome_table, summary_table
 
 _PLAIN = {"–": "-", "—": "-", "·": "|", "×": "x", "…": "...", "“": '"', "”": '"', "≥": ">="}
 
@@ -55,21 +58,56 @@ def print_closing(console: Console, sentence: str, command: str) -> None:
     console.print(Text(f"Next: {command}"), soft_wrap=True)
 
 
-def print_outcomes(outcomes: Sequence[Outcome], form: str) -> None:
-    """Print one result for all outcomes."""
-    if form == "json":
-        from tuner.report.jsonout import dumps
+def print_outcomes(
+    outcomes: Sequence[Outcome], form: str, definitions: Sequence[SweepDefinition] = ()
+) -> None:
+    """Print one result for all outcomes.
 
-        click.echo(dumps(outcomes))
+    Args:
+        form: `table`, `json`, `csv` or `markdown`.
+        definitions: of the outcomes' studies, in the same order; without them there is no advice
+            on what to change, and no importance of parameters.
+    """
+    from tuner.report.diagnosis import diagnose
+
+    advice: list[Sequence[Advice]] = [() for _ in outcomes]
+    if definitions:
+        advice = list(map(diagnose, outcomes, definitions))
+    if form == "json":
+        from tuner.report.jsonout import dumped, to_json
+
+        weights = _importance(outcomes, definitions)
+        click.echo(dumped(list(map(to_json, outcomes, advice, weights))))
     elif form == "csv":
         from tuner.report.jsonout import to_csv
 
         click.echo(to_csv(outcomes), nl=False)
+    elif form == "markdown":
+        from tuner.report.markdown import to_markdown
+
+        weights = _importance(outcomes, definitions)
+        click.echo(to_markdown(outcomes, advice, weights), nl=False)
     else:
-        _print_tables(outcomes)
+        _print_tables(outcomes, advice)
 
 
-def _print_tables(outcomes: Sequence[Outcome]) -> None:
+def _importance(
+    outcomes: Sequence[Outcome], definitions: Sequence[SweepDefinition]
+) -> Sequence[dict[str, float] | None]:
+    if not definitions:
+        return [None for _ in outcomes]
+    return list(map(importance_of, outcomes, definitions))
+
+
+def importance_of(outcome: Outcome, definition: SweepDefinition) -> dict[str, float]:
+    """How much each searched parameter matters to the margin, most important first."""
+    from tuner.search.importance import importance
+
+    scores = {e.trial: e.rank.margin for e in outcome.entries if e.rank is not None}
+    return importance([e.record for e in outcome.entries], definition.space.names, scores)
+
+
+def _print_tables(outcomes: Sequence[Outcome], advice: Sequence[Sequence[Advice]]) -> None:
     console = result_console()
     for outcome in outcomes:
         console.print(outcome_table(outcome))
@@ -77,8 +115,11 @@ def _print_tables(outcomes: Sequence[Outcome]) -> None:
     if len(outcomes) > 1:
         console.print(summary_table(outcomes))
         console.print()
-    for outcome in outcomes:
+    for outcome, found in zip(outcomes, advice, strict=True):
         prefix = f"{outcome.study}: " if len(outcomes) > 1 else ""
         console.print(Text(prefix + sentence(outcome)))
-    for command in dict.fromkeys(map(next_command, outcomes)):
+        best = best_advice(found)
+        if best is not None and not outcome.meets:
+            console.print(Text(prefix + best.text))
+    for command in dict.fromkeys(map(next_command, outcomes, advice)):
         console.print(Text(f"Next: {command}"), soft_wrap=True)

@@ -97,6 +97,14 @@ def make_plan(
     )
 
 
+def stored_plan(known: StudySummary, data: Prepared) -> Plan:
+    """A study as it was begun, on its prepared data; its sweep file is not asked for."""
+    definition = definitions.restore(known.definition, known.name, _as_begun(known, Overrides()))
+    identity = definitions.identity(definition, data.fingerprint)
+    definitions.refuse_another(known.name, known.identity, identity)
+    return Plan(known.name, definition, data, identity, known.base)
+
+
 def _check_name(study: str) -> None:
     if not study.strip():
         raise UsageError("a study needs a name: give one by --name.")

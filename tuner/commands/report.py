@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tuner import definition as definitions
 from tuner.commands.output import print_outcomes
+from tuner.commands.report_files import FilesRequest, check_files, write_files
 from tuner.errors import StudyError, UsageError, nearest
 from tuner.report.selection import Outcome, select
 from tuner.search.records import StudySummary, summaries
@@ -17,21 +18,35 @@ from tuner.workspace import Workspace
 
 @dataclass(frozen=True)
 class ReportRequest:
-    """What the command line asks for: studies, other targets to look at them with, a format."""
+    """What the command line asks for.
+
+    Attributes:
+        names: of studies.
+        folder: the working directory.
+        targets: other targets to look at them with.
+        format: of the result on stdout.
+        exit_zero: turn "none meets" into success.
+        files: the page and pictures of one study, where they are wanted.
+    """
 
     names: tuple[str, ...]
     folder: Path
     targets: tuple[str, ...] = ()
     format: str = "table"
     exit_zero: bool = False
+    files: FilesRequest = field(default_factory=FilesRequest)
 
 
 def run_report(request: ReportRequest) -> int:
     """Print the outcomes; returns 0 where every study has a configuration that meets, else 3."""
     what_if = read_targets(request.targets)
-    found = find_studies(Workspace(request.folder), request.names)
+    check_files(request.files, request.names)
+    workspace = Workspace(request.folder)
+    found = find_studies(workspace, request.names)
     outcomes = [outcome_of(summary, what_if) for summary in found]
-    print_outcomes(outcomes, request.format)
+    if request.files.wanted:
+        write_files(request.files, workspace, found[0], outcomes[0])
+    print_outcomes(outcomes, request.format, [restored(summary) for summary in found])
     return 0 if request.exit_zero or all(o.meets for o in outcomes) else 3
 
 
@@ -64,9 +79,14 @@ def _startable(workspace: Workspace, name: str) -> str:
     return name if name in definitions.available(workspace.root) else "digits"
 
 
+def restored(summary: StudySummary) -> definitions.SweepDefinition:
+    """The definition that a study keeps."""
+    return definitions.restore(summary.definition, summary.name)
+
+
 def outcome_of(summary: StudySummary, targets: tuple[Target, ...] = ()) -> Outcome:
     """The outcome of a stored study; other targets than its own make it a what-if."""
-    definition = definitions.restore(summary.definition, summary.name)
+    definition = restored(summary)
     found = select(
         summary.name,
         summary.dataset,

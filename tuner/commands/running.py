@@ -17,6 +17,8 @@ from types import FrameType
 from tuner.commands.machine import has_room, user, versions, worker_bytes
 from tuner.commands.plan import Plan
 from tuner.commands.progress import Observer
+from tuner.data.prepared import Prepared
+from tuner.executors.base import Executor
 from tuner.executors.processes import ProcessExecutor
 from tuner.report.selection import Outcome, Shortlist, select
 from tuner.search.outbox import Outbox
@@ -48,6 +50,7 @@ class Job:
         command: the command line, for the record.
         take: the next trial; None for whatever the study has next.
         deadline: `time.monotonic()` at which running trials are handed back, or None.
+        enough: asked before each trial; true ends the sweep early.
     """
 
     workspace: Workspace
@@ -58,6 +61,7 @@ class Job:
     command: str = ""
     take: Callable[[], Ticket | None] | None = None
     deadline: float | None = None
+    enough: Callable[[], bool] = lambda: False
 
     def outcome(self) -> Outcome:
         """What the study has shown so far."""
@@ -79,8 +83,15 @@ class Interruption:
 
     The first Ctrl-C lets running trials finish; SIGTERM hands them back; a second signal ends the
     process at once, and what ran is recognised as lost by the next one.
+
+    Attributes:
+        draining, handing_back: what is said then.
+        controls: what schedulers read.
+        exit_code: of the process, once a signal has come.
     """
 
+    draining: str = "Running trials finish; press Ctrl-C again to stop at once.\n"
+    handing_back: str = "Handing running trials back …\n"
     controls: Controls = field(default_factory=Controls)
     exit_code: int | None = None
 
@@ -94,10 +105,10 @@ class Interruption:
         self.exit_code = code
         if number != signal.SIGINT:
             self.controls.hand_back = True
-            text = "Handing running trials back …\n"
+            text = self.handing_back
         else:
             self.controls.drain = True
-            text = "Running trials finish; press Ctrl-C again to stop at once.\n"
+            text = self.draining
         # Not the console: a handler may interrupt it in the middle of a line.
         os.write(2, text.encode())
 
@@ -119,16 +130,27 @@ def signals_to(interruption: Interruption) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def train_trials(job: Job, observer: Observer, controls: Controls) -> StopReason:
-    """Train the job's trials and record them; returns why it ended."""
+def train_trials(
+    job: Job, observer: Observer, controls: Controls, executor: Executor | None = None
+) -> StopReason:
+    """Train the job's trials and record them; returns why it ended.
+
+    Args:
+        job: what to train.
+        observer: shows it.
+        controls: set by signal handlers.
+        executor: workers that are there already and stay; started and ended here by default.
+    """
     plan, study, workspace = job.plan, job.study, job.workspace
     definition = plan.definition
+    lent = executor is not None
     # Workers import TensorFlow while the outbox opens the tracking store in the background.
-    executor = _executor(job) if job.workers else None
+    if executor is None and job.workers:
+        executor = start_executor(workspace, plan.data, job.workers)
     outbox = Outbox(
         study,
         RecorderApart(workspace.root),
-        _info(job),
+        sweep_info(plan, study, job.command),
         definition.targets,
         definition.epoch,
         observer.say,
@@ -153,10 +175,11 @@ def train_trials(job: Job, observer: Observer, controls: Controls) -> StopReason
                     observe=_Observing(observer, job),
                     controls=controls,
                     take=job.take,
+                    enough=job.enough,
                 ).run()
-        status = "finished" if reason in ("done", "exhausted") else "interrupted"
+        status = "finished" if reason in ("done", "exhausted", "enough") else "interrupted"
     finally:
-        if executor is not None:
+        if executor is not None and not lent:
             executor.close()
         remaining = outbox.close(status, _summary(job.outcome()), haste=controls.hand_back)
     if remaining:
@@ -164,10 +187,10 @@ def train_trials(job: Job, observer: Observer, controls: Controls) -> StopReason
     return reason
 
 
-def _executor(job: Job) -> ProcessExecutor:
-    """The job's workers, starting."""
-    most = worker_bytes(job.plan.data)
-    return ProcessExecutor(job.workers, job.workspace.logs, most=most, room=lambda: has_room(most))
+def start_executor(workspace: Workspace, data: Prepared, workers: int) -> ProcessExecutor:
+    """Worker processes for trials on `data`, starting."""
+    most = worker_bytes(data)
+    return ProcessExecutor(workers, workspace.logs, most=most, room=lambda: has_room(most))
 
 
 def make_spec(workspace: Workspace, plan: Plan, study: SweepStudy, ticket: Ticket) -> TrialSpec:
@@ -219,16 +242,17 @@ def drop_weights(records: Iterable[TrialRecord]) -> None:
             Path(record.weights).unlink(missing_ok=True)
 
 
-def _info(job: Job) -> SweepInfo:
-    plan, definition = job.plan, job.plan.definition
+def sweep_info(plan: Plan, study: SweepStudy, command: str) -> SweepInfo:
+    """What the parent run says of a sweep."""
+    definition = plan.definition
     return SweepInfo(
         study=plan.study,
-        study_uid=job.study.uid,
+        study_uid=study.uid,
         dataset=definition.dataset,
         user=user(),
         definition=definition.to_json(),
         targets=tuple(target.text for target in definition.targets),
-        command=job.command or " ".join(sys.argv),
+        command=command or " ".join(sys.argv),
         versions=versions(),
         fingerprint=plan.data.fingerprint,
         seed=definition.seed,
@@ -237,7 +261,7 @@ def _info(job: Job) -> SweepInfo:
 
 def _summary(outcome: Outcome) -> dict[str, float | int | str]:
     """What the parent run shows of the whole sweep."""
-    from tuner.report.tables import sentence
+    from tuner.report.sentences import sentence
 
     counts = outcome.counts
     found: dict[str, float | int | str] = {

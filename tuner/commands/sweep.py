@@ -5,27 +5,35 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
+from tuner.commands.goals import Goal, candidate, enough
 from tuner.commands.machine import fitting_workers
 from tuner.commands.output import print_outcomes
 from tuner.commands.plan import Plan, make_plan
-from tuner.commands.progress import make_observer
+from tuner.commands.progress import Observer, make_observer
+from tuner.commands.proof_progress import ProofProgress
+from tuner.commands.proof_record import record_proofs
+from tuner.commands.proving import SEEDS, Proving, plan_all, prove, verdicts
 from tuner.commands.running import (
     NONE_MEETS,
     Interruption,
     Job,
     signals_to,
+    start_executor,
     train_trials,
 )
 from tuner.data.prepared import keep as keep_data
 from tuner.definition import Overrides
 from tuner.errors import StudyError, UsageError
-from tuner.report.selection import Outcome
+from tuner.executors.base import Executor
+from tuner.report.confirmation_table import verdict_text
+from tuner.report.selection import Entry, Outcome
+from tuner.report.wording import trials_text
 from tuner.search.opening import open_study
 from tuner.search.owners import Owner
 from tuner.search.scheduler import Controls, StopReason
@@ -51,6 +59,8 @@ class SweepRequest:
         exit_zero: turn "none meets" into success.
         verbosity: -1 for no progress, 0 for the usual, 1 for a line an epoch as well.
         dry_run: print proposals, train nothing.
+        goal: what ends the sweep early.
+        seeds: fresh seeds of a confirmation within the sweep.
         command: the command line, for the record.
     """
 
@@ -66,6 +76,8 @@ class SweepRequest:
     exit_zero: bool = False
     verbosity: int = 0
     dry_run: bool = False
+    goal: Goal = field(default_factory=Goal)
+    seeds: int = SEEDS
     command: str = ""
 
 
@@ -121,12 +133,13 @@ def _run(
             outcomes.append(outcome)
             if reason in ("drained", "handed back", "timeout"):
                 break
-    print_outcomes(outcomes, request.format)
+    definitions = [plan.definition for plan in plans[: len(outcomes)]]
+    print_outcomes(outcomes, request.format, definitions)
     if interruption.exit_code is not None:
         return interruption.exit_code
-    if all(outcome.meets for outcome in outcomes) or request.exit_zero:
-        return 0
-    return NONE_MEETS
+    asked = request.goal != Goal()
+    reached = (request.goal.reached(o) if asked else bool(o.meets) for o in outcomes)
+    return 0 if all(reached) or request.exit_zero else NONE_MEETS
 
 
 def _run_one(
@@ -150,20 +163,84 @@ def _run_one(
     if workers == 0 and request.verbosity >= 0:
         said = f"All {len(done)} trials of {plan.study} are done and nothing is left to train."
         console.print(Text(f"{said} --add 10 asks for ten more."), soft_wrap=True)
-    meets = len(job.outcome().meets)
-    observer = make_observer(
-        console, plan.study, total, len(done), meets, workers, request.verbosity
+    reason = (
+        _until(request, job, console, controls)
+        if request.goal != Goal()
+        else train_trials(job, _observer(request, job, console), controls)
     )
-    reason = train_trials(job, observer, controls)
-    if reason == "exhausted":
+    if reason in ("exhausted", "enough"):
         total = len(study.records())
         study.set_requested(total)
-        observer.say(
-            f"The grid has {study.grid_size} configurations and all are done: "
-            f"{plan.study} ends with {total} trials."
-        )
         job = replace(job, total=total)
+        if reason == "exhausted":
+            said = f"The grid has {study.grid_size} configurations and all are done"
+        else:
+            said = f"There is what --until asked for ({request.goal.text})"
+        console.print(Text(f"{said}: {plan.study} ends with {trials_text(total)}."), soft_wrap=True)
     return job.outcome(), reason
+
+
+def _observer(request: SweepRequest, job: Job, console: Console) -> Observer:
+    """What shows the trials from here on."""
+    outcome = job.outcome()
+    done = outcome.counts.finished
+    return make_observer(
+        console,
+        job.plan.study,
+        job.total,
+        done,
+        len(outcome.meets),
+        job.workers,
+        request.verbosity,
+    )
+
+
+def _until(request: SweepRequest, job: Job, console: Console, controls: Controls) -> StopReason:
+    """Train until the goal is reached, putting candidates to the test where it asks for that."""
+    goal, plan, study = request.goal, job.plan, job.study
+    with closing(start_executor(job.workspace, plan.data, job.workers)) as executor:
+        while True:
+            outcome = job.outcome()
+            if goal.reached(outcome):
+                return "enough"
+            entry = None if goal.confirmed is None else candidate(outcome)
+            if entry is not None:
+                reason = _put_to_the_test(request, job, console, controls, executor, entry)
+                if reason != "done":
+                    return reason
+                continue
+            asks = enough(goal, study, plan.definition, job.outcome)
+            observer = _observer(request, job, console)
+            reason = train_trials(replace(job, enough=asks), observer, controls, executor)
+            if reason != "enough":
+                return reason
+
+
+def _put_to_the_test(
+    request: SweepRequest,
+    job: Job,
+    console: Console,
+    controls: Controls,
+    executor: Executor,
+    entry: Entry,
+) -> StopReason:
+    """Confirm one trial with the sweep's own workers."""
+    plan, study = job.plan, job.study
+    folder = job.workspace.weights(study.uid)
+    (planned,) = plan_all(
+        study, plan, folder, [entry.trial], request.seeds, same_split=False, own=False
+    )
+    progress = ProofProgress(console, plan.definition.targets, planned, request.verbosity)
+    with progress:
+        proving = Proving(
+            job.workspace, plan, study, executor, controls, progress, progress.say, job.deadline
+        )
+        reason = prove(proving, [entry.trial], request.seeds, own=False, give_up_early=True)
+    record_proofs(job.workspace, plan, study, request.command, progress.say)
+    found = verdicts(proving).get(entry.trial)
+    if found is not None and request.verbosity >= 0:
+        progress.say(f"trial {entry.trial} is {found.verdict}: {verdict_text(found)}")
+    return reason
 
 
 def _total(request: SweepRequest, plan: Plan, before: Sequence[TrialRecord]) -> int:
@@ -191,6 +268,8 @@ def _refuse_taken_names(plan: Plan, before: Sequence[TrialRecord]) -> None:
 
 def _workers(request: SweepRequest, plan: Plan, left: int) -> int:
     """How many worker processes to start: none when nothing is left to do."""
+    if request.goal.confirmed is not None:
+        return request.workers or fitting_workers(data=plan.data)
     if left <= 0:
         return 0
     return min(left, request.workers or fitting_workers(data=plan.data))

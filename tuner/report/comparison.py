@@ -16,6 +16,7 @@ from rich.text import Text
 
 from tuner.report.jsonout import entry_json
 from tuner.report.selection import Entry, Outcome, window_text
+from tuner.report.sentences import tried
 from tuner.report.tables import new_table
 from tuner.report.trial_view import METRICS_SHOWN
 from tuner.report.wording import (
@@ -335,5 +336,11 @@ def studies_sentence(outcomes: Sequence[Outcome]) -> str:
     among = trials_text(outcome.judged)
     return (
         f"The best trial that meets its study's targets is {outcome.study}:{best.trial} with "
-        f"validation accuracy {value}, the best of {among} on one validation split."
+        f"validation accuracy {value}, {_worth(best, among)}."
     )
+
+
+def _worth(best: Entry, among: str) -> str:
+    if best.confirmation is not None and best.confirmation.verdict == "confirmed":
+        return f"confirmed: {tried(best.confirmation)}"
+    return f"chosen among {among} on one validation split"

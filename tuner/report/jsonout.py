@@ -8,19 +8,31 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from tuner.report.confirmation import Confirmation, judged_repeats
+from tuner.report.diagnosis import Advice
 from tuner.report.selection import Entry, Outcome, frame
-from tuner.report.tables import next_command, sentence
+from tuner.report.sentences import next_command, sentence
 from tuner.targets import METRICS
+from tuner.trial import TestScore
 
 SCHEMA = 1
 
 
-def to_json(outcome: Outcome) -> dict[str, Any]:
-    """The object that `report` and `sweep --format json` print; plain JSON values only."""
+def to_json(
+    outcome: Outcome,
+    advice: Sequence[Advice] = (),
+    importance: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """The object that `report` and `sweep --format json` print; plain JSON values only.
+
+    Args:
+        advice: of `diagnosis.diagnose`, which needs the definition.
+        importance: of searched parameters; None where it was not computed.
+    """
     raw = {
         "schema": SCHEMA,
         "study": outcome.study,
@@ -31,7 +43,10 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
         "meets": [entry_json(entry) for entry in outcome.meets],
         "nearest": [entry_json(entry) for entry in outcome.nearest],
         "binding_target": outcome.binding_target,
-        "summary": {"sentence": sentence(outcome), "next": next_command(outcome)},
+        "validation_is_test": outcome.banner is not None,
+        "advice": [asdict(one) for one in advice],
+        "importance": None if importance is None else dict(importance),
+        "summary": {"sentence": sentence(outcome), "next": next_command(outcome, advice)},
     }
     clean: dict[str, Any] = finite(raw)
     return clean
@@ -39,7 +54,11 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
 
 def dumps(outcomes: Sequence[Outcome]) -> str:
     """JSON text: one object for one outcome, a list otherwise; without a final newline."""
-    found = [to_json(outcome) for outcome in outcomes]
+    return dumped([to_json(outcome) for outcome in outcomes])
+
+
+def dumped(found: Sequence[Mapping[str, Any]]) -> str:
+    """As `dumps`, of what `to_json` made."""
     return json.dumps(
         found[0] if len(found) == 1 else found, indent=2, ensure_ascii=False, allow_nan=False
     )
@@ -78,8 +97,70 @@ def entry_json(entry: Entry) -> dict[str, Any]:
         "window": [list(window) for window in entry.windows],
         "violations": dict(entry.violations),
         "verdict": entry.verdict,
-        "confirmation": None,
+        "confirmation": None if entry.confirmation is None else _confirmation(entry.confirmation),
+        "rank": None if entry.rank is None else asdict(entry.rank),
+        "cautions": [asdict(caution) for caution in entry.cautions],
         "run_id": entry.run_id,
+    }
+
+
+def _confirmation(found: Confirmation) -> dict[str, Any]:
+    judged = [id(r) for r in judged_repeats(found.repeats)]
+    with_epochs = [id(r) for r in judged_repeats(found.repeats) if r.epochs]
+    own_best = dict(zip(with_epochs, found.best_epochs, strict=False))
+    return {
+        "verdict": found.verdict,
+        "passes": found.passes,
+        "seeds": found.seeds,
+        "interval": list(found.interval),
+        "level": found.level,
+        "p_value": found.p_value,
+        "family": found.family,
+        "same_split": found.same_split,
+        "reproduces": found.reproduces,
+        "difference": found.difference,
+        "epoch": found.epoch,
+        "seconds": found.seconds,
+        "targets": [
+            {
+                "target": one.target.text,
+                "mean": one.mean,
+                "sd": one.sd,
+                "bound": one.bound,
+                "p_value": one.p_value,
+                "passes": one.passes,
+            }
+            for one in found.targets
+        ],
+        "repeats": [
+            {
+                "kind": repeat.kind,
+                "seed": repeat.seed,
+                "split_seed": repeat.split.seed,
+                "status": repeat.status,
+                "counts": id(repeat) in judged,
+                "metrics": {
+                    metric: None if repeat.judged is None else repeat.judged.figure(metric)
+                    for metric in METRICS
+                },
+                "best_epoch": own_best.get(id(repeat)),
+                "run_id": repeat.run_id,
+            }
+            for repeat in found.repeats
+        ],
+        "test": None if found.test is None else _test(found.test, found.drop),
+    }
+
+
+def _test(found: TestScore, drop: float | None) -> dict[str, Any]:
+    return {
+        "accuracy": found.accuracy,
+        "loss": found.loss,
+        "rows": found.rows,
+        "drop": drop,
+        "looked_at": found.looked_at,
+        "read_before": found.read_before,
+        "repeats": [{"accuracy": accuracy, "loss": loss} for accuracy, loss in found.repeats],
     }
 
 

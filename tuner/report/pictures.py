@@ -1,8 +1,8 @@
 """Pictures of data: examples of each class, chosen rows, and the words that speak for a class.
 
-The one module that imports Matplotlib, and without pyplot: no window, no settings of the user's own
-and no state between pictures. Values in, the bytes of a .png or .svg out; the same values give the
-same bytes.
+Matplotlib without pyplot: no window, no settings of the user's own and no state between pictures.
+Values in, the bytes of a .png or .svg out; the same values give the same bytes. What that takes,
+`alone` and `written`, serves `tuner.report.figures` as well.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ def examples(
     """
     classes = [(_cut(name), line) for name, line in classes]
     tiles = [tile for _, line in classes for tile in line]
-    with _matplotlib():
+    with alone():
         look = _Look(tiles, scale, EXAMPLE_SIDE)
-        left = MARGIN + _widest([name for name, _ in classes], NAME) + 2 * GAP
+        left = MARGIN + widest([name for name, _ in classes], NAME) + 2 * GAP
         most = max(len(line) for _, line in classes)
         page = _Page(left + most * (look.width + GAP) - GAP + MARGIN, title)
         for name, line in classes:
@@ -87,9 +87,9 @@ def examples(
 def chosen(title: str, caption: str, tiles: Sequence[Tile], scale: float, form: str) -> bytes:
     """Tiles in reading order, each with its text above it; arguments as those of `examples`."""
     tiles = [Tile(tile.image, _cut(tile.text)) for tile in tiles]
-    with _matplotlib():
+    with alone():
         look = _Look(tiles, scale, CHOSEN_SIDE)
-        each = max(look.width, _widest([tile.text for tile in tiles], NAME)) + 2 * GAP
+        each = max(look.width, widest([tile.text for tile in tiles], NAME)) + 2 * GAP
         columns = min(max(CHOSEN_WIDTH // each, 1), len(tiles))
         page = _Page(2 * MARGIN + columns * each, title)
         for first in range(0, len(tiles), columns):
@@ -107,9 +107,9 @@ def words(
     """A chart of bars for each class, side by side and on one scale."""
     classes = [(_cut(n), [Bar(_cut(b.word), b.value, b.note) for b in some]) for n, some in classes]
     bars = [bar for _, some in classes for bar in some]
-    with _matplotlib():
-        room = _widest([bar.word for bar in bars], TEXT) + GAP
-        each = room + BAR_WIDTH + GAP + _widest([bar.note for bar in bars], SMALL) + 4 * GAP
+    with alone():
+        room = widest([bar.word for bar in bars], TEXT) + GAP
+        each = room + BAR_WIDTH + GAP + widest([bar.note for bar in bars], SMALL) + 4 * GAP
         columns = min(len(classes), PANELS)
         page = _Page(2 * MARGIN + columns * each - 4 * GAP, title)
         longest = max((bar.value for bar in bars), default=0.0)
@@ -178,7 +178,7 @@ class _Page:
     def __init__(self, width: int, title: str) -> None:
         from matplotlib.figure import Figure
 
-        least = _widest([title], TITLE, "bold") + 2 * MARGIN
+        least = widest([title], TITLE, "bold") + 2 * MARGIN
         self.width = max(width, least, NARROWEST)
         self.y = float(MARGIN + _line(TITLE) // 2)
         self.figure = Figure(dpi=DPI, facecolor="white")
@@ -221,7 +221,7 @@ class _Page:
         """The file, with the caption at its foot."""
         self.y += GAP
         # Lines differ in width for their letters; a little room lets the widest one fit, too.
-        room = 0.94 * (self.width - 2 * MARGIN) / _widest([caption], TEXT)
+        room = 0.94 * (self.width - 2 * MARGIN) / widest([caption], TEXT)
         for line in textwrap.wrap(caption, max(int(room * len(caption)), 1)):
             self.y += _line(TEXT)
             self.write(MARGIN, self.y - _line(TEXT) / 2, line, TEXT, DIM)
@@ -229,11 +229,16 @@ class _Page:
         self.figure.set_size_inches(self.width / DPI, height / DPI)
         self.axes.set_xlim(0, self.width)
         self.axes.set_ylim(height, 0)
-        out = io.BytesIO()
-        # Without a date the same picture is the same file.
-        metadata = {"Date": None} if form == "svg" else {}
-        self.figure.savefig(out, format=form, dpi=DPI, metadata=metadata)
-        return out.getvalue()
+        return written(self.figure, form)
+
+
+def written(figure: Any, form: str) -> bytes:
+    """A figure as a file of one of `FORMS`."""
+    out = io.BytesIO()
+    # Without a date the same picture is the same file.
+    metadata = {"Date": None} if form == "svg" else {}
+    figure.savefig(out, format=form, dpi=DPI, metadata=metadata)
+    return out.getvalue()
 
 
 def _cut(text: str) -> str:
@@ -246,8 +251,8 @@ def _line(size: float) -> int:
     return round(1.7 * size * DPI / 72)
 
 
-def _widest(texts: Sequence[str], size: float, weight: str = "normal") -> int:
-    """Width of the longest of the texts."""
+def widest(texts: Sequence[str], size: float, weight: str = "normal") -> int:
+    """Width in pixels of the longest of the texts, of which there is at least one."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -261,7 +266,7 @@ def _widest(texts: Sequence[str], size: float, weight: str = "normal") -> int:
 
 
 @contextmanager
-def _matplotlib() -> Iterator[None]:
+def alone() -> Iterator[None]:
     """Matplotlib with its own defaults: neither a user's settings nor earlier pictures count."""
     # Where it may keep no cache it says so each time, which helps nobody here.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)

@@ -10,11 +10,14 @@ import json
 import math
 from bisect import insort
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
 from tuner import epochs as epoch_rules
+from tuner.report.confirmation import Confirmation, confirmations
+from tuner.report.degenerate import Caution, beyond, cautions
+from tuner.report.ranking import Candidate, Rank, ranks
 from tuner.targets import METRICS, Target, unique
 from tuner.trial import (
     EpochMetrics,
@@ -58,6 +61,10 @@ class Entry:
         run_id: the tracking run that shows it, or None.
         seconds: wall time, or None.
         record: what all of it was read from.
+        confirmation: what its repeats prove; None where it was not put to the test.
+        rank: where it stands among the judged trials of its study, and why; None where it is not
+            judged.
+        cautions: why a configuration that meets may not be what was wanted.
     """
 
     trial: int
@@ -73,6 +80,9 @@ class Entry:
     run_id: str | None
     seconds: float | None
     record: TrialRecord
+    confirmation: Confirmation | None = None
+    rank: Rank | None = None
+    cautions: tuple[Caution, ...] = ()
 
     def figure(self, metric: str) -> float | None:
         """The chosen epoch's figure; None where unmeasured, not finite or not judged."""
@@ -88,7 +98,8 @@ class Outcome:
         study, dataset: names.
         targets: what was asked, without repetitions.
         counts: logical trials by state.
-        meets: every trial that meets all targets: by val_accuracy, then the smaller gap.
+        meets: every trial that meets all targets: confirmed ones first, flukes last, and within
+            that by rank (see `ranking.RANK_TEXT`).
         nearest: at most ten misses: fully measured ones first, then the least total violation.
         binding_target: text of the target with the largest median violation among `nearest`.
         best: the highest val_accuracy of all judged trials, whether it meets or not.
@@ -136,17 +147,22 @@ def select(
         requested: how many logical trials were asked for.
     """
     wanted = unique(targets)
-    entries = tuple(
-        judge(record, wanted, rule) for record in sorted(records, key=lambda r: r.origin)
+    tested = confirmations(records, wanted, rule)
+    entries = _ranked(
+        [
+            replace(judge(record, wanted, rule), confirmation=tested.get(record.origin))
+            for record in sorted(records, key=lambda r: r.origin)
+        ],
+        wanted,
     )
-    judged = sorted((e for e in entries if e.verdict is not None), key=_by_rank)
+    judged = sorted((e for e in entries if e.verdict is not None), key=_by_figure)
     nearest = tuple(sorted((e for e in judged if e.verdict == "misses"), key=_by_distance))
     return Outcome(
         study=study,
         dataset=dataset,
         targets=wanted,
         counts=TrialCounts.of(requested, records),
-        meets=tuple(e for e in judged if e.verdict == "meets"),
+        meets=tuple(sorted((e for e in judged if e.verdict == "meets"), key=_by_proof)),
         nearest=nearest[:NEAREST],
         binding_target=_binding(nearest[:NEAREST], wanted),
         best=judged[0] if judged else None,
@@ -157,9 +173,11 @@ def select(
 
 
 class Shortlist:
-    """The best trials of a study, kept up to date trial by trial: whoever meets, then the nearest.
+    """The trials of a study whose weights are kept, up to date trial by trial.
 
-    The same trials that `select` ranks first, as `[*meets, *nearest][:longest]`.
+    Whoever meets, by val_accuracy, then the nearest misses, `longest` in all. While no more than
+    `longest` meet these are the trials that `select` places first; beyond that it is their figures
+    that decide, since a rank hangs on all trials of a study and would change with each.
 
     Args:
         targets, rule: as for `select`.
@@ -180,7 +198,7 @@ class Shortlist:
             return [record]
         before = self._kept()
         if entry.verdict == "meets":
-            insort(self._meets, entry, key=_by_rank)
+            insort(self._meets, entry, key=_by_figure)
         else:
             insort(self._nearest, entry, key=_by_distance)
         del self._meets[self._longest :], self._nearest[NEAREST:]
@@ -243,8 +261,9 @@ def frame(outcome: Outcome) -> pd.DataFrame:
     Columns: `trial`, `variant`, `state`, `verdict` (meets, misses, or missing: not judged); the
     figures of the chosen epoch under their target names; `epoch` (1-based), `window` (such as
     `24..30 33`, a form that no spreadsheet takes for a date), `only_if_stopped`,
-    `total_violation`, `seconds`, `run_id`, `reason`; then every parameter as `param.NAME`, lists
-    as JSON. Missing is missing, never 0.
+    `total_violation`, `rank` (1 is the best), `confirmation` (its verdict), `passes`, `seeds`,
+    `test_accuracy`, `seconds`, `run_id`, `reason`; then every parameter as `param.NAME`, lists as
+    JSON. Missing is missing, never 0.
     """
     import pandas as pd
 
@@ -266,6 +285,13 @@ def frame(outcome: Outcome) -> pd.DataFrame:
     add("window", [window_text(e.windows, "..", " ") or None for e in entries])
     add("only_if_stopped", [e.only_if_stopped for e in entries], "Int64")
     add("total_violation", [e.total_violation for e in entries], "float64")
+    add("rank", [None if e.rank is None else e.rank.place for e in entries], "Int64")
+    proofs = [e.confirmation for e in entries]
+    add("confirmation", [None if p is None else p.verdict for p in proofs])
+    add("passes", [None if p is None else p.passes for p in proofs], "Int64")
+    add("seeds", [None if p is None else p.seeds for p in proofs], "Int64")
+    tests = [None if p is None or p.test is None else p.test.accuracy for p in proofs]
+    add("test_accuracy", tests, "float64")
     add("seconds", [e.seconds for e in entries], "float64")
     add("run_id", [e.run_id for e in entries])
     add("reason", [e.record.reason for e in entries])
@@ -294,7 +320,36 @@ def _param_dtype(values: Sequence[ParamValue | None]) -> str:
     return _kind(all(isinstance(v, int) for v in given))
 
 
-def _by_rank(entry: Entry) -> tuple[float, float, int]:
+def _ranked(entries: Sequence[Entry], targets: Sequence[Target]) -> tuple[Entry, ...]:
+    """The entries with their ranks and cautions."""
+    candidates = {
+        entry.trial: Candidate(
+            entry.params, entry.chosen, entry.record.epochs, entry.verdict == "meets"
+        )
+        for entry in entries
+        if entry.chosen is not None and entry.verdict is not None
+    }
+    found = dict(zip(candidates, ranks(tuple(candidates.values()), targets), strict=True))
+    best = beyond([e.record for e in entries if e.verdict is not None], targets)
+    return tuple(
+        replace(
+            entry,
+            rank=found.get(entry.trial),
+            cautions=cautions(entry.record, entry.chosen, targets, best)
+            if entry.chosen is not None and entry.verdict == "meets"
+            else (),
+        )
+        for entry in entries
+    )
+
+
+def _by_proof(entry: Entry) -> tuple[int, int]:
+    order = {"confirmed": 0, "marginal": 1, "fluke": 2}
+    proven = 1 if entry.confirmation is None else order[entry.confirmation.verdict]
+    return proven, entry.rank.place if entry.rank else 0
+
+
+def _by_figure(entry: Entry) -> tuple[float, float, int]:
     accuracy, gap = entry.figure("val_accuracy"), entry.figure("accuracy_gap")
     return (
         math.inf if accuracy is None else -accuracy,
@@ -306,7 +361,7 @@ def _by_rank(entry: Entry) -> tuple[float, float, int]:
 def _by_distance(entry: Entry) -> tuple[bool, float, float, float, int]:
     # As when an epoch is chosen: what was not measured is no sign of being near.
     unmeasured = None in entry.violations.values()
-    return (unmeasured, entry.total_violation or 0.0, *_by_rank(entry))
+    return (unmeasured, entry.total_violation or 0.0, *_by_figure(entry))
 
 
 def _binding(nearest: Sequence[Entry], targets: Sequence[Target]) -> str | None:

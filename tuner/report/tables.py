@@ -1,4 +1,4 @@
-"""The outcome for a person: terminal tables, one plain sentence, the next command to type.
+"""The outcome for a person: terminal tables (`sentences` has the words that close them).
 
 No figure is shown so short that it would seem to be on the other side of a limit, and a table
 drops to fewer, merged columns before it lets a number break.
@@ -6,7 +6,6 @@ drops to fewer, merged columns before it lets a number break.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,18 +22,18 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from tuner.report.confirmation import Confirmation
+from tuner.report.degenerate import KINDS, Caution, CautionKind
 from tuner.report.selection import Entry, Outcome, window_text
 from tuner.report.wording import (
     DOT,
     SHORT,
     amount_text,
-    bracket,
     brief,
     duration_text,
     figure_text,
     joined,
     listed,
-    one_line,
     ordered,
     phrases,
     plural,
@@ -42,111 +41,9 @@ from tuner.report.wording import (
 )
 from tuner.targets import METRICS, Target
 
+_ORDER = "Best first by margin to the targets and by what neighbours in the space reach."
+_RUNS = 3  # of epochs that meet, as many as a narrow column holds
 _WIDE = 100  # from this many characters on, losses and full column names fit beside the parameters
-
-
-# --- words ------------------------------------------------------------------------------------
-
-
-def sentence(outcome: Outcome) -> str:
-    """One plain sentence that says what the outcome means, and how far to trust it."""
-    counts = outcome.counts
-    if not counts.finished:
-        waiting = [f"{n} {word}" for n, word in _pending(outcome) if n]
-        return f"No trial of {outcome.study} has finished yet{bracket(', '.join(waiting))}."
-    if not outcome.judged:
-        return _nothing_judged(outcome)
-    asked = "" if counts.finished >= counts.requested else f" (of {counts.requested} asked for)"
-    trials = f"{counts.finished} finished {plural('trial', counts.finished)}{asked}"
-    if not asked:
-        trials = trials_text(counts.finished)
-    goal = listed([t.text for t in outcome.targets]) or "the empty list of targets"
-    if outcome.meets:
-        verb = "meets" if len(outcome.meets) == 1 else "meet"
-        return f"{len(outcome.meets)} of {trials} {verb} {goal}; {_winner(outcome)}."
-    text = f"None of {trials} meets {goal}; the nearest, {_near(outcome, outcome.nearest[0])}"
-    if outcome.binding_target is not None and len(outcome.targets) > 1:
-        text += f"; {outcome.binding_target} is the target that binds"
-    if outcome.banner:
-        text += "; validation is the test split here"
-    return f"{text}."
-
-
-def next_command(outcome: Outcome) -> str:
-    """The command that a person would type next."""
-    name, counts = shlex.quote(outcome.study), outcome.counts
-    if outcome.what_if:
-        return f"tuner report {name}"  # back to what the study itself asks for
-    if counts.running:
-        return f"tuner status {name}"
-    if counts.finished < counts.requested:
-        return f"tuner sweep {name} --trials {counts.requested}"
-    if not outcome.judged:
-        return f"tuner report {name} --format csv"  # its column `reason` says what went wrong
-    if not outcome.meets:
-        return f"tuner sweep {name} --add {max(counts.requested, 1)}"
-    if any(entry.run_id for entry in outcome.meets):
-        return "tuner ui"
-    return f"tuner report {name} --format json"
-
-
-def _winner(outcome: Outcome) -> str:
-    best = outcome.meets[0]
-    on = "the test split" if outcome.banner else "validation"
-    text = f"trial {best.trial} reaches {_of(outcome, best, 'val_accuracy')} on {on} at epoch "
-    text += str(best.chosen.epoch if best.chosen else 0)
-    if best.only_if_stopped is not None:
-        text += " (only if stopped there)"
-    elif best.state == "pruned":
-        text += " (pruned before its last)"
-    if best.figure("train_accuracy") is not None:
-        text += f" with train {_of(outcome, best, 'train_accuracy')}"
-    if len(outcome.meets) > 1:
-        text = "the best, " + text.replace(" reaches", ", reaches", 1)
-    if outcome.banner:
-        return f"{text}: the test split chose it, so this figure is optimistic"
-    among = f"the best of {trials_text(outcome.judged)}" if outcome.judged > 1 else "a figure"
-    return f"{text}: {among} on one validation split, not confirmed on fresh seeds"
-
-
-def _near(outcome: Outcome, entry: Entry) -> str:
-    missed = [t for t in outcome.targets if entry.violations[t.text]]
-    unknown = [t for t in outcome.targets if entry.violations[t.text] is None]
-    parts = []
-    if missed:
-        misses = [f"{t.text} {_short_by(t, entry.figure(t.metric))}" for t in missed]
-        parts.append(f"misses {listed(misses)}")
-    if unknown:
-        parts.append(f"was not measured for {listed([t.text for t in unknown])}")
-    if not parts:
-        epoch = entry.chosen.epoch if entry.chosen else 0
-        parts.append(f"was pruned at epoch {epoch}, before its last epoch could count")
-    return f"trial {entry.trial}, {' and '.join(parts)}"
-
-
-def _short_by(target: Target, figure: float | None) -> str:
-    if figure is None:
-        return "without a finite figure"
-    if figure == target.value:
-        return "by a hair (it is exactly at the limit)"
-    return f"by {amount_text(target.metric, abs(figure - target.value))}"
-
-
-def _nothing_judged(outcome: Outcome) -> str:
-    counts = outcome.counts
-    reasons = [r for e in outcome.entries if (r := e.record.reason) and e.verdict is None]
-    first = f"; the first says: {one_line(reasons[0])}" if reasons else ""
-    if counts.failed == counts.finished:
-        all_of = "The only trial" if counts.failed == 1 else f"All {trials_text(counts.failed)}"
-        return f"{all_of} failed{first}."
-    return (
-        f"None of {trials_text(counts.finished)} got through an epoch "
-        f"({counts.pruned} pruned, {counts.failed} failed){first}."
-    )
-
-
-def _pending(outcome: Outcome) -> list[tuple[int, str]]:
-    return [(outcome.counts.running, "running"), (outcome.counts.waiting, "waiting")]
 
 
 def _of(outcome: Outcome, entry: Entry, metric: str) -> str:
@@ -245,7 +142,7 @@ class _OutcomeTable:
         else:
             table = _entries_table(outcome, shown, common, options.max_width >= _WIDE)
         yield table
-        yield from _notes(shown, common)
+        yield from _notes(shown, common, ranked=len(outcome.meets) > 1)
 
 
 def _natural_width(console: Console, options: ConsoleOptions, table: Table) -> int:
@@ -298,6 +195,9 @@ def _entries_table(
     windowed = any(entry.windows for entry in shown)
     if windowed:
         table.add_column("window")
+    tested = any(entry.confirmation for entry in shown)
+    if tested:
+        table.add_column("fresh seeds", no_wrap=True)
     if not outcome.meets:
         table.add_column("misses by", no_wrap=wide)
     own = [phrases(e.params) for e in shown]
@@ -311,7 +211,9 @@ def _entries_table(
         row += [_of(outcome, entry, metric) for metric in metrics]
         row.append(str(entry.chosen.epoch) if entry.chosen else "–")
         if windowed:
-            row.append(window_text(entry.windows))
+            row.append(window_text(entry.windows) if wide else _short_windows(entry))
+        if tested:
+            row.append(proof_text(entry.confirmation))
         if not outcome.meets:
             row.append(Text(_misses(outcome, entry, with_value=wide)))
         if columns:
@@ -320,6 +222,22 @@ def _entries_table(
             row.append(_Phrases(joined({t: found[t] for t in topics if found.get(t)})))
         table.add_row(*row)
     return table
+
+
+def _short_windows(entry: Entry) -> str:
+    """`18–22 and 6 more`: of many runs, the one that the chosen epoch is in."""
+    if len(entry.windows) <= _RUNS or entry.chosen is None:
+        return window_text(entry.windows)
+    own = [w for w in entry.windows if w[0] <= entry.chosen.epoch <= w[1]] or entry.windows[:1]
+    return f"{window_text(own)} and {len(entry.windows) - len(own)} more"
+
+
+def proof_text(found: Confirmation | None) -> Text:
+    """`5/5 confirmed`, in the verdict's colour; empty where there was no test."""
+    if found is None:
+        return Text()
+    style = {"confirmed": "bold green", "marginal": "yellow", "fluke": "red"}[found.verdict]
+    return Text(f"{found.passes}/{found.seeds} {found.verdict}", style=style)
 
 
 def new_table() -> Table:
@@ -343,7 +261,7 @@ def _cell(topic: str, phrase: str) -> str:
     return "none" if phrase == f"no {topic}" else phrase.removeprefix(f"{topic} ")
 
 
-def _notes(shown: Sequence[Entry], common: Mapping[str, str]) -> Iterable[Text]:
+def _notes(shown: Sequence[Entry], common: Mapping[str, str], ranked: bool) -> Iterable[Text]:
     if common:
         yield Text(f"All of these: {DOT.join(joined(common))}", style="dim")
     stopped = [entry for entry in shown if entry.only_if_stopped is not None]
@@ -359,13 +277,36 @@ def _notes(shown: Sequence[Entry], common: Mapping[str, str]) -> Iterable[Text]:
     if pruned:
         text = f"Pruned before the last epoch: {plural('trial', len(pruned))} {listed(pruned)}."
         yield Text(text, style="dim")
+    if ranked:
+        yield Text(_ORDER, style="dim")
+    for line in caution_lines(shown):
+        yield Text(f"! {line}.", style="yellow")
+
+
+def caution_lines(entries: Sequence[Entry]) -> list[str]:
+    """What to be warned of, a line a kind: in full for one trial, in short for several."""
+    found: dict[CautionKind, list[tuple[Entry, Caution]]] = {}
+    for entry in entries:
+        for caution in entry.cautions:
+            found.setdefault(caution.kind, []).append((entry, caution))
+    lines = []
+    for kind, pairs in found.items():
+        if len(pairs) == 1:
+            lines.append(f"Trial {pairs[0][0].trial}: {pairs[0][1].text}")
+            continue
+        lost = max(caution.given_up or 0.0 for _, caution in pairs)
+        price = f"; up to {amount_text('val_accuracy', lost)} of val accuracy is given up"
+        who = listed([str(entry.trial) for entry, _ in pairs])
+        lines.append(f"Trials {who}: {KINDS[kind]}{price if lost else ''}")
+    return lines
 
 
 def summary_table(outcomes: Sequence[Outcome]) -> ConsoleRenderable:
     """One row a study: how many trials meet, the best figures, and what holds the rest back."""
     table = new_table()
     table.add_column("study", overflow="fold")
-    for name in ("trials", "meet", "best val", "train"):
+    tested = any(e.confirmation for o in outcomes for e in o.entries)
+    for name in ("trials", "meet", *(["confirmed"] if tested else []), "best val", "train"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("nearest miss")
     table.add_column("held back by")
@@ -380,9 +321,14 @@ def summary_table(outcomes: Sequence[Outcome]) -> ConsoleRenderable:
             Text(outcome.study + data),
             f"{counts.finished}{asked}",
             Text(str(len(outcome.meets)), style="bold green" if outcome.meets else ""),
+            *([str(_confirmed(outcome))] if tested else []),
             *best,
             Text(f"{near.trial}: {_misses(outcome, near, with_value=False)}" if near else "–"),
             next((brief(t) for t in outcome.targets if t.text == outcome.binding_target), "–"),
         )
     banners = [(o.study, o.banner) for o in outcomes if o.banner]
     return Group(table, *(Text(f"! {s}: {b}", style="bold yellow") for s, b in banners))
+
+
+def _confirmed(outcome: Outcome) -> int:
+    return sum(e.confirmation.verdict == "confirmed" for e in outcome.meets if e.confirmation)

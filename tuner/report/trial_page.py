@@ -14,6 +14,8 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from tuner.report.confirmation_table import ConfirmationBlock
+from tuner.report.ranking import Rank
 from tuner.report.selection import Entry, Outcome, window_text
 from tuner.report.terminal_chart import Limit, Series, chart
 from tuner.report.trial_view import (
@@ -68,6 +70,9 @@ class TrialPage:
         yield from [both] if natural <= width else [figures, parameters]
         yield Text()
         yield _facts(self)
+        if details.entry.confirmation is not None:
+            yield Text()
+            yield ConfirmationBlock(details.outcome, details.entry)
         yield from _charts(self, width, options.ascii_only or console.legacy_windows)
 
 
@@ -84,6 +89,8 @@ def _title(outcome: Outcome, entry: Entry) -> Text:
         title.append(f"\n{word}: {reason}", "not bold")
     if outcome.banner:
         title.append(f"\n! {outcome.banner}", "yellow")
+    for caution in entry.cautions:
+        title.append(f"\n! {caution.text}", "yellow")
     return title.append("\n")
 
 
@@ -140,6 +147,8 @@ def facts(page: TrialPage) -> list[tuple[str, str]]:
     if entry.windows:
         text = f"{plural('epoch', 2 if len(entry.windows) > 1 else 1)} {window_text(entry.windows)}"
         found.append(("meets at", text))
+    if entry.rank is not None:
+        found.append(("rank", _rank_text(entry.rank, page.details.outcome.judged)))
     if record.started is not None:
         word = "began" if record.ended is None else "trained"
         found.append((word, DOT.join(_times(entry))))
@@ -152,6 +161,21 @@ def facts(page: TrialPage) -> list[tuple[str, str]]:
         found.append(("weights", _shown_path(record.weights, page.root)))
     found.append(("MLflow", _run_text(page)))
     return found
+
+
+def _rank_text(rank: Rank, judged: int) -> str:
+    """`2 of 50 · margin 0.17 · neighbours 0.04, weight 8.9 · score 0.06`."""
+    parts = [f"{rank.place} of {judged}", f"margin {_signed(rank.margin)}"]
+    if rank.neighbours is not None:
+        parts += [
+            f"neighbours {_signed(rank.neighbours)}, weight {rank.weight:.1f}",
+            f"score {_signed(rank.score)}",
+        ]
+    return DOT.join(parts)
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}"
 
 
 def _times(entry: Entry) -> list[str]:

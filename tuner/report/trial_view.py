@@ -12,6 +12,7 @@ from typing import Any
 
 from tuner.report.jsonout import SCHEMA, entry_json, finite
 from tuner.report.selection import Entry, Outcome
+from tuner.report.sentences import bounds, standing, tried
 from tuner.report.wording import (
     amount_text,
     bracket,
@@ -105,8 +106,13 @@ def next_after(outcome: Outcome, entry: Entry) -> str:
     lead = leading(outcome)
     if lead is None or entry.state in ("waiting", "running"):
         return f"tuner status {study}"
+    proof = entry.confirmation
+    if proof is not None and proof.verdict == "confirmed" and entry.verdict == "meets":
+        return f"tuner export {study} --trial {entry.trial}"
     if entry.trial != lead.trial:
         return f"tuner compare {study}:{entry.trial} {study}:best"
+    if entry.verdict == "meets" and proof is None and outcome.targets and not outcome.banner:
+        return f"tuner confirm {study} --trial {entry.trial}"
     if any(other.variant and other.trial != lead.trial for other in outcome.entries):
         return f"tuner compare {study}"
     return f"tuner report {study}"
@@ -143,10 +149,15 @@ def _place(outcome: Outcome, entry: Entry) -> str:
         if not outcome.meets and entry.trial == near[0]:
             return f"it is the nearest of {trials}, none of which meets the targets"
         return f"{meeting} of {trials} {'meets' if meeting == 1 else 'meet'} the targets"
+    proof = entry.confirmation
+    if proof is not None and proof.verdict == "confirmed":
+        return f"it is confirmed: {tried(proof)} there, {listed(bounds(proof))}"
     rank = 1 + [other.trial for other in outcome.meets].index(entry.trial)
+    if proof is not None:
+        return f"{standing(outcome, entry)}; it is number {rank} of the {meeting} that meet"
     if rank > 1:
         return f"it is number {rank} of the {meeting} that meet, among {trials}"
-    words = f"it is the best of the {meeting} that meet, among {trials}"
+    words = f"it is the first by rank of the {meeting} that meet, among {trials}"
     if meeting == 1:
         words = f"it alone of {trials} does" if outcome.judged > 1 else "a figure"
     on = "the test split" if outcome.banner else "one validation split"

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tuner.search.books import Books
 from tuner.search.pruning import Peer, Rivals
-from tuner.search.records import attempt_of, record_of
+from tuner.search.records import Noted, attempt_of, record_of
 from tuner.search.storage import Journal
 from tuner.search.tpe import History
 from tuner.tracking.base import ENDED
@@ -84,4 +84,4 @@ class Mirror:
             return
         self._done.add(logical.origin)
         stored = self._trials[logical.counting.number]
-        self.ended.append(record_of(logical, stored, self._uid, {}, self._workspace))
+        self.ended.append(record_of(logical, stored, self._uid, Noted(), self._workspace))

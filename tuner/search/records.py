@@ -7,7 +7,7 @@ running sweep, and on studies whose sweep file has changed since.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from tuner.search import owners
 from tuner.search.ledger import Attempt, Logical, logical_trials
 from tuner.search.sampling import quiet
 from tuner.search.storage import open_storage
-from tuner.trial import EpochMetrics, TrialRecord, from_columns
+from tuner.trial import EpochMetrics, Repeat, TestScore, TrialRecord, from_columns
 from tuner.trial import TrialState as State
 from tuner.workspace import UID, Workspace
 
@@ -71,6 +71,39 @@ def summaries(workspace: Workspace) -> list[StudySummary]:
     return found
 
 
+@dataclass(frozen=True)
+class Noted:
+    """What the attributes of a study say of trials that have ended, by their number.
+
+    A finished trial's own attributes are closed in Optuna; what comes later is noted on the study.
+    """
+
+    runs: Mapping[int, str] = field(default_factory=dict)
+    repeats: Mapping[int, tuple[Repeat, ...]] = field(default_factory=dict)
+    tests: Mapping[int, TestScore] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, attributes: Mapping[str, Any]) -> Noted:
+        """Read the attributes that `run:`, `repeat:` and `test:` begin."""
+        runs: dict[int, str] = {}
+        repeats: dict[int, list[Repeat]] = {}
+        tests: dict[int, TestScore] = {}
+        for key, value in attributes.items():
+            kind, _, rest = key.partition(":")
+            if kind == "run" and rest.isdecimal():
+                runs[int(rest)] = value
+            elif kind == "test":
+                tests[int(rest)] = TestScore.from_json(value)
+            elif kind == "repeat":
+                repeat = replace(Repeat.from_json(value), run_id=attributes.get(f"run:{key}"))
+                repeats.setdefault(int(rest.partition(":")[0]), []).append(repeat)
+        ordered = {
+            number: tuple(sorted(found, key=lambda r: (r.ended, r.kind, r.index)))
+            for number, found in repeats.items()
+        }
+        return cls(runs, ordered, tests)
+
+
 def attempt_of(trial: FrozenTrial) -> Attempt:
     """What the ledger needs to know of a stored trial."""
     attributes = trial.user_attrs
@@ -91,9 +124,9 @@ def records_of(study: optuna.Study, uid: str, workspace: Workspace) -> tuple[Tri
     """
     trials = study.get_trials(deepcopy=False)
     by_number = {trial.number: trial for trial in trials}
-    runs = {k: v for k, v in study.user_attrs.items() if k.startswith(RUN_PREFIX)}
+    noted = Noted.of(study.user_attrs)
     return tuple(
-        record_of(logical, by_number[logical.counting.number], uid, runs, workspace)
+        record_of(logical, by_number[logical.counting.number], uid, noted, workspace)
         for logical in logical_trials([attempt_of(t) for t in trials])
     )
 
@@ -102,13 +135,13 @@ def record_of(
     logical: Logical,
     trial: FrozenTrial,
     uid: str,
-    runs: Mapping[str, str],
+    noted: Noted,
     workspace: Workspace,
 ) -> TrialRecord:
     """The record of one logical trial, whose counting attempt is stored as `trial`.
 
     Args:
-        runs: attributes of the study, of which those that begin with `RUN_PREFIX` name runs.
+        noted: what the study's attributes say of trials that have ended.
     """
     known = trial.user_attrs
     started = known.get("started") or None
@@ -132,13 +165,25 @@ def record_of(
         seed=known.get("seed", 0),
         started=started,
         ended=known.get("ended") or None,
-        run_id=runs.get(f"{RUN_PREFIX}{trial.number}"),
+        run_id=noted.runs.get(trial.number),
         spec=known.get("spec", {}),
         device=known.get("device", ""),
         weights=str(weights) if known.get("weights") and weights.exists() else None,
         attempts=logical.used + (logical.counting.state not in ("waiting", "failed")),
         timings=known.get("timings", {}),
+        repeats=noted.repeats.get(trial.number, ()),
+        test=noted.tests.get(trial.number),
     )
+
+
+def repeat_key(number: int, kind: str, index: int) -> str:
+    """The study attribute that holds one repeat of the attempt with this number."""
+    return f"repeat:{number}:{kind}:{index}"
+
+
+def test_key(number: int) -> str:
+    """The study attribute that holds the test score of the attempt with this number."""
+    return f"test:{number}"
 
 
 def _so_far(trial: FrozenTrial) -> tuple[EpochMetrics, ...]:

@@ -21,7 +21,7 @@ from tuner.search.ticket import Ticket
 from tuner.targets import LARGE_VIOLATION, Target
 from tuner.trial import EpochMetrics, EpochRule, TrialResult, TrialSpec
 
-StopReason = Literal["done", "drained", "handed back", "exhausted", "timeout"]
+StopReason = Literal["done", "drained", "handed back", "exhausted", "timeout", "enough"]
 POLL_SECONDS = 0.2
 # So many different trials failing, and none that works, mean that the next one will fail too.
 HOPELESS_FAILURES = 3
@@ -93,6 +93,7 @@ class Scheduler:
         observe: called with what a person may want to see.
         controls: set by signal handlers.
         take: gives the next trial, or None when there is no more; the study's own by default.
+        enough: asked before a trial is taken; from its first yes on, running trials finish.
     """
 
     study: SweepStudy
@@ -107,9 +108,11 @@ class Scheduler:
     observe: Callable[[Notice], None]
     controls: Controls = field(default_factory=Controls)
     take: Callable[[], Ticket | None] | None = None
+    enough: Callable[[], bool] = lambda: False
     _running: dict[str, _Running] = field(default_factory=dict)
     _failing: set[int] | None = field(default_factory=set)
     _may_be_more: bool = True
+    _has_enough: bool = False
 
     def run(self) -> StopReason:
         """Run to the end; returns why it ended.
@@ -135,6 +138,9 @@ class Scheduler:
     def _fill(self) -> None:
         """Start trials on idle workers while the study has any."""
         while self.executor.idle > 0 and not (self.controls.drain or self.controls.hand_back):
+            self._has_enough = self._has_enough or self.enough()
+            if self._has_enough:
+                return
             ticket = self.take() if self.take is not None else self.study.next(self.total)
             if ticket is None:
                 self._may_be_more = False  # until a trial of ours ends
@@ -157,6 +163,8 @@ class Scheduler:
         self.outbox.hear()
 
     def _why_no_more(self) -> StopReason:
+        if self._has_enough:
+            return "enough"
         size = self.study.grid_size
         if size is not None and len(self.study.records()) < self.total:
             return "exhausted"

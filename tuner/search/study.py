@@ -161,8 +161,7 @@ class SweepStudy:
         Args:
             attempt: the running trial.
             name: the parameter's name, unique over the conditions it stands under.
-            kind: `float`, `int` or `categorical`.
-            bounds: `low`, `high`, `step`, `log`, or `choices`.
+            kind, bounds: `float`, `int` or `categorical`; `low`, `high`, `step`, `log`, `choices`.
         """
         trial = self._live[attempt]
         value = plain(suggesting(trial)(name, distribution_of(kind, bounds)))
@@ -232,13 +231,11 @@ class SweepStudy:
     def hand_back(self, attempt: str, reason: str) -> None:
         """Give a running trial up in order; it is repeated without using up an attempt."""
         trial = self._live.pop(attempt)
-        try:
-            with self._journal.together():
-                trial.set_user_attr("handed_back", True)
-                trial.set_user_attr("reason", reason)
-                self._study.tell(trial, state=TrialState.FAIL)
-        except (UpdateFinishedTrialError, ValueError):
-            return  # told by another process: nothing to give back
+        told = (UpdateFinishedTrialError, ValueError)  # by another process: nothing to give back
+        with suppress(*told), self._journal.together():
+            trial.set_user_attr("handed_back", True)
+            trial.set_user_attr("reason", reason)
+            self._study.tell(trial, state=TrialState.FAIL)
 
     @property
     def requested(self) -> int:
@@ -247,8 +244,8 @@ class SweepStudy:
 
     def set_requested(self, total: int) -> None:
         """Note how many logical trials were last asked for."""
-        if self._study.user_attrs.get("requested") != total:
-            self._study.set_user_attr("requested", total)
+        if self.requested != total:
+            self.note("requested", total)
 
     def records(self) -> tuple[TrialRecord, ...]:
         """One record a logical trial, by origin."""
@@ -296,7 +293,11 @@ class SweepStudy:
 
     def mark_recorded(self, record: TrialRecord, run_id: str) -> None:
         """Note the run that shows a trial; a finished trial's own attributes are closed."""
-        self._study.set_user_attr(f"{RUN_PREFIX}{record.number}", run_id)
+        self.note(f"{RUN_PREFIX}{record.number}", run_id)
+
+    def note(self, key: str, value: Any) -> None:
+        """Note something about the study, or about a trial that has ended, under `key`."""
+        self._study.set_user_attr(key, value)
 
     def close(self) -> None:
         """Give running trials back and this process's name up."""

@@ -16,13 +16,20 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from tuner.errors import TrackingError
-from tuner.tracking.base import CloseStatus, Recorder, Summary, SweepInfo, TrialView
-from tuner.trial import EpochMetrics, TrialRecord, from_columns, to_columns
+from tuner.tracking.base import (
+    CloseStatus,
+    Recorder,
+    RepeatView,
+    Summary,
+    SweepInfo,
+    TrialView,
+)
+from tuner.trial import EpochMetrics, Repeat, TrialRecord, from_columns, to_columns
 from tuner.workspace import Workspace
 
 
@@ -41,19 +48,37 @@ class RecorderApart:
         name = f"recorder-{os.getpid()}-{os.urandom(4).hex()}.log"
         self._log = Workspace(self._folder).logs / name
         self._child: subprocess.Popen[bytes] | None = None
-        self._info: SweepInfo | None = None
+        self._opening: tuple[str, SweepInfo] | None = None
         self._left = False
 
     def open_sweep(self, info: SweepInfo) -> str:
         run_id = str(self._ask("open_sweep", info=asdict(info)))
-        self._info = info
+        self._opening = "open_sweep", info
         return run_id
+
+    def attach(self, info: SweepInfo) -> str | None:
+        found = self._ask("attach", info=asdict(info))
+        if found is None:
+            return None
+        self._opening = "attach", info
+        return str(found)
 
     def record(self, view: TrialView, *, new: bool = False) -> str:
         return str(self._opened("record", view=view_to_json(view), new=new))
 
     def progress(self, view: TrialView, *, new: bool = False) -> str:
         return str(self._opened("progress", view=view_to_json(view), new=new))
+
+    def record_repeat(self, view: RepeatView, trial_run: str) -> str:
+        asked = {"repeat_view": repeat_view_to_json(view), "trial_run": trial_run}
+        return str(self._opened("record_repeat", **asked))
+
+    def annotate(self, run_id: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
+        self._opened("annotate", run_id=run_id, metrics=dict(metrics), tags=dict(tags))
+
+    def add_artifacts(self, run_id: str, files: Mapping[str, Path]) -> None:
+        given = {path: str(file.resolve()) for path, file in files.items()}
+        self._opened("add_artifacts", run_id=run_id, files=given)
 
     def give_up(self, attempt: str, reason: str) -> None:
         self._opened("give_up", attempt=attempt, reason=reason)
@@ -67,6 +92,8 @@ class RecorderApart:
 
     def close_sweep(self, status: CloseStatus, summary: Summary) -> None:
         self._opened("close_sweep", status=status, summary=dict(summary))
+        if self._opening is not None:  # a later child shall not open it again
+            self._opening = "attach", self._opening[1]
 
     def leave(self) -> None:
         self._left = True  # first: whoever starts a child at this moment looks at it afterwards
@@ -85,10 +112,12 @@ class RecorderApart:
                     pipe.close()
 
     def _opened(self, call: str, **given: Any) -> Any:
-        if self._info is None:
+        if self._opening is None:
             raise RuntimeError("open_sweep comes first")
-        if self._child is None:  # the one that had opened it is gone
-            self._ask("open_sweep", info=asdict(self._info))
+        how, info = self._opening
+        # Where the child that had opened the sweep is gone, another one does.
+        if self._child is None and self._ask(how, info=asdict(info)) is None:
+            raise TrackingError("the sweep's run has gone from the tracking store")
         return self._ask(call, **given)
 
     def _ask(self, call: str, **given: Any) -> Any:
@@ -150,31 +179,62 @@ class RecorderApart:
 
 
 def view_to_json(view: TrialView) -> dict[str, Any]:
-    """A view as plain JSON."""
-    record = {**vars(view.record), "epochs": to_columns(view.record.epochs)}
+    """A view as plain JSON, without what confirming the trial gave, which no run of it shows."""
     chosen = None if view.chosen is None else vars(view.chosen)
-    return {**vars(view), "record": record, "chosen": chosen}
+    return {**vars(view), "record": _record_to_json(view.record), "chosen": chosen}
 
 
 def view_from_json(raw: Mapping[str, Any]) -> TrialView:
     """The inverse of `view_to_json`."""
-    record = TrialRecord(**{**raw["record"], "epochs": from_columns(raw["record"]["epochs"])})
     chosen = None if raw["chosen"] is None else EpochMetrics(**raw["chosen"])
     windows = tuple((first, last) for first, last in raw["windows"])
+    record = _record_from_json(raw["record"])
     return TrialView(**{**raw, "record": record, "chosen": chosen, "windows": windows})
+
+
+def repeat_view_to_json(view: RepeatView) -> dict[str, Any]:
+    """A view of a repeat as plain JSON; of its trial without the epochs."""
+    record = replace(view.record, epochs=())
+    return {
+        "record": _record_to_json(record),
+        "repeat": view.repeat.to_json(),
+        "passes": view.passes,
+    }
+
+
+def repeat_view_from_json(raw: Mapping[str, Any]) -> RepeatView:
+    """The inverse of `repeat_view_to_json`."""
+    record, repeat = _record_from_json(raw["record"]), Repeat.from_json(raw["repeat"])
+    return RepeatView(record, repeat, raw["passes"])
+
+
+def _record_to_json(record: TrialRecord) -> dict[str, Any]:
+    return {**vars(record), "epochs": to_columns(record.epochs), "repeats": [], "test": None}
+
+
+def _record_from_json(raw: Mapping[str, Any]) -> TrialRecord:
+    return TrialRecord(**{**raw, "epochs": from_columns(raw["epochs"]), "repeats": ()})
 
 
 def answer(recorder: Recorder, call: str, given: dict[str, Any]) -> Any:
     """What `recorder` answers to one question."""
     if "view" in given:
         given["view"] = view_from_json(given["view"])
+    if "repeat_view" in given:
+        given["view"] = repeat_view_from_json(given.pop("repeat_view"))
+    if "files" in given:
+        given["files"] = {path: Path(file) for path, file in given["files"].items()}
     if "info" in given:
         info = given["info"]
         given["info"] = SweepInfo(**{**info, "targets": tuple(info["targets"])})
     calls: dict[str, Callable[..., Any]] = {
         "open_sweep": recorder.open_sweep,
+        "attach": recorder.attach,
         "record": recorder.record,
         "progress": recorder.progress,
+        "record_repeat": recorder.record_repeat,
+        "annotate": recorder.annotate,
+        "add_artifacts": recorder.add_artifacts,
         "give_up": recorder.give_up,
         "unfinished": recorder.unfinished,
         "find": recorder.find,

@@ -6,22 +6,33 @@ Several recorders may share one `MemoryStore`, as several processes share a trac
 from __future__ import annotations
 
 import itertools
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tuner.errors import TrackingError
 from tuner.tracking.base import (
-    CLOSED,
     CloseStatus,
-    Point,
+    RepeatView,
     RunStatus,
     Summary,
     SweepInfo,
     TrialView,
+)
+from tuner.tracking.naming import (
+    CLOSED,
+    Point,
+    artifact_paths,
     given_up_tags,
     milliseconds,
+    notes,
     refuse_ended,
+    repeat_name,
+    repeat_points,
+    repeat_tags,
+    repeat_view,
     split_summary,
     sweep_params,
     sweep_tags,
@@ -31,11 +42,15 @@ from tuner.tracking.base import (
     trial_status,
     trial_tags,
 )
+from tuner.trial import TrialRecord
 
 
 @dataclass
 class MemoryRun:
-    """One run; `start` and `end` in milliseconds since 1970, `parent` a run id."""
+    """One run; `start` and `end` in milliseconds since 1970, `parent` a run id.
+
+    `artifacts` are the contents of files by their path.
+    """
 
     name: str
     status: RunStatus
@@ -45,6 +60,7 @@ class MemoryRun:
     points: list[Point] = field(default_factory=list)
     start: int | None = None
     end: int | None = None
+    artifacts: dict[str, bytes] = field(default_factory=dict)
 
 
 @dataclass
@@ -90,11 +106,19 @@ class MemoryRecorder:
         self._info, self._parent = info, run_id
         return run_id
 
+    def attach(self, info: SweepInfo) -> str | None:
+        if self._fails():
+            raise _outage()
+        run_id = self._where("sweep", "tuner.study_uid", info.study_uid)
+        if run_id is not None:
+            self._info, self._parent = info, run_id
+        return run_id
+
     def record(self, view: TrialView, *, new: bool = False) -> str:
         info = self._opened()
         record = view.record
         status = trial_status(record)
-        run_id = self._run_of(info, view)
+        run_id = self._run_of(record, trial_name(record), trial_tags(info, view), self._parent)
         run = self.store.runs[run_id]
         if run.status == "RUNNING":
             run.tags |= trial_tags(info, view)
@@ -107,12 +131,42 @@ class MemoryRecorder:
     def progress(self, view: TrialView, *, new: bool = False) -> str:
         info = self._opened()
         refuse_ended(view.record)
-        run_id = self._run_of(info, view)
+        record = view.record
+        run_id = self._run_of(record, trial_name(record), trial_tags(info, view), self._parent)
         run = self.store.runs[run_id]
         if run.status == "RUNNING":
-            run.params = trial_params(view.record)
+            run.params = trial_params(record)
             run.points = trial_points(view)
         return run_id
+
+    def record_repeat(self, view: RepeatView, trial_run: str) -> str:
+        info = self._opened()
+        record, tags = repeat_view(view).record, repeat_tags(info, view)
+        run_id = self._run_of(record, repeat_name(view.repeat), tags, trial_run)
+        run = self.store.runs[run_id]
+        if run.status == "RUNNING":
+            run.tags |= tags
+            run.params = trial_params(record)
+            run.points = repeat_points(view)
+            run.end = None if record.ended is None else milliseconds(record.ended)
+            run.status = trial_status(record)
+        return run_id
+
+    def annotate(self, run_id: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
+        run = self._asked(run_id)
+        numbers, texts = notes(metrics, tags)
+        latest = {p.name: p for p in sorted(run.points, key=lambda p: (p.step, p.timestamp))}
+        now = milliseconds(time.time())
+        for name, value in numbers.items():
+            before = latest.get(name, Point(name, math.nan, 0, 0))
+            if before.value != value:
+                moment = max(now, before.timestamp + 1)
+                run.points.append(Point(name, value, moment, before.step))
+        run.tags |= texts
+
+    def add_artifacts(self, run_id: str, files: Mapping[str, Path]) -> None:
+        artifact_paths(files)
+        self._asked(run_id).artifacts |= {path: file.read_bytes() for path, file in files.items()}
 
     def give_up(self, attempt: str, reason: str) -> None:
         self._opened()
@@ -155,21 +209,27 @@ class MemoryRecorder:
     def leave(self) -> None:
         pass
 
-    def _run_of(self, info: SweepInfo, view: TrialView) -> str:
+    def _run_of(self, record: TrialRecord, name: str, tags: dict[str, str], parent: str) -> str:
         """The run of this attempt, made if need be."""
         outage = self._fails()
         if outage and not self._midway:
             raise _outage()
-        record = view.record
-        run_id = self._where("trial", "tuner.attempt", record.attempt)
+        run_id = self._where(tags["tuner.kind"], "tuner.attempt", record.attempt)
         if run_id is None:
             start = None if record.started is None else milliseconds(record.started)
-            tags = trial_tags(info, view)
-            run = MemoryRun(trial_name(record), "RUNNING", self._parent, tags, start=start)
-            run_id = self._add(run)
+            run_id = self._add(MemoryRun(name, "RUNNING", parent, tags, start=start))
         if outage:
             raise _outage()
         return run_id
+
+    def _asked(self, run_id: str) -> MemoryRun:
+        """The run with this id."""
+        self._opened()
+        if self._fails():
+            raise _outage()
+        if run_id not in self.store.runs:
+            raise TrackingError(f"tracking store memory: there is no run {run_id}")
+        return self.store.runs[run_id]
 
     def _opened(self) -> SweepInfo:
         if self._info is None:

@@ -133,14 +133,14 @@ class MlflowStore:
         return sorted(found, key=lambda sweep: (sweep.started, sweep.run_id))
 
     def count_study(self, uid: str) -> int:
-        """How many runs the study with this identity has: the sweep's and its trials'."""
+        """How many runs the study with this identity has: of sweep, trials and repeats."""
         if not self.exists:
             return 0
         with self._asking() as client:
             return len(self._runs(client, {"tuner.study_uid": uid}))
 
     def delete_study(self, uid: str) -> int:
-        """Delete the run of a study's sweep and those of its trials; returns how many.
+        """Delete the runs of a study: its sweep's, its trials', their repeats'; returns how many.
 
         MLflow keeps what is deleted until `mlflow gc` is run.
         """

@@ -168,7 +168,8 @@ def _measured(
     )
     last = metrics.epoch == spec.epochs or _stops_early([*before, metrics], spec.early_stopping)
     running = metrics.train_accuracy_running
-    if measure_train(metrics.epoch, spec.epochs, metrics, running, targets, early=last):
+    wanted = last or metrics.epoch == spec.judge_epoch
+    if measure_train(metrics.epoch, spec.epochs, metrics, running, targets, early=wanted):
         train = engine.measure("train")
         metrics = replace(metrics, train_accuracy=train.accuracy, train_loss=train.loss)
     return metrics, last
@@ -180,6 +181,8 @@ def _is_finite(metrics: EpochMetrics) -> bool:
 
 
 def _is_chosen(epochs: Sequence[EpochMetrics], targets: Sequence[Target], spec: TrialSpec) -> bool:
+    if spec.judge_epoch is not None:
+        return len(epochs) == spec.judge_epoch
     chosen = choose(epochs, targets, spec.epoch)
     return chosen is not None and chosen.metrics.epoch == epochs[-1].epoch
 

@@ -1,0 +1,172 @@
+"""`tuner confirm`: train the winners again on fresh seeds before anyone believes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from tuner.commands.machine import fitting_workers
+from tuner.commands.output import print_closing, print_outcomes, result_console
+from tuner.commands.plan import Plan, stored_plan
+from tuner.commands.proof_progress import ProofProgress
+from tuner.commands.proof_record import record_proofs
+from tuner.commands.proving import SEEDS, TOP, Proving, plan_all, prove
+from tuner.commands.repeating import data_of
+from tuner.commands.report import find_studies, outcome_of
+from tuner.commands.running import NONE_MEETS, Interruption, signals_to, start_executor
+from tuner.commands.show import find_trial
+from tuner.errors import StudyError
+from tuner.report.confirmation_table import (
+    ConfirmationBlock,
+    confirmation_sentence,
+    next_after_confirm,
+)
+from tuner.report.selection import Entry, Outcome
+from tuner.report.sentences import next_command
+from tuner.search.opening import open_study
+from tuner.search.study import SweepStudy
+from tuner.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class ConfirmRequest:
+    """What the command line asks for.
+
+    Attributes:
+        name: the study.
+        folder: the working directory.
+        seeds: fresh seeds a trial.
+        top: how many of the trials that meet, best rank first.
+        trials: these trials instead, by number or variant.
+        same_split: keep each trial's own validation split.
+        workers: worker processes, or None for as many as fit.
+        data_dir: the user's own data sets, or None.
+        format: `table`, `json` or `csv`.
+        exit_zero: turn "none is confirmed" into success.
+        verbosity: -1 for no progress.
+        command: the command line, for the record.
+    """
+
+    name: str
+    folder: Path
+    seeds: int = SEEDS
+    top: int = TOP
+    trials: tuple[str, ...] = ()
+    same_split: bool = False
+    workers: int | None = None
+    data_dir: Path | None = None
+    format: str = "table"
+    exit_zero: bool = False
+    verbosity: int = 0
+    command: str = ""
+
+
+def run_confirm(request: ConfirmRequest) -> int:
+    """Put trials to the test and print the verdicts; returns the exit code."""
+    workspace = Workspace(request.folder)
+    console = Console(stderr=True)
+    (summary,) = find_studies(workspace, [request.name])
+    before = outcome_of(summary)
+    chosen = _chosen(before, request)
+    if not chosen:
+        _say_none(before, request)
+        return 0 if request.exit_zero else NONE_MEETS
+    with console.status("Preparing data …"):
+        data = data_of(workspace.create(), summary, request.data_dir)
+    plan = stored_plan(summary, data)
+    study = open_study(workspace, plan.study, plan.definition, plan.identity, plan.base)
+    interruption = Interruption(
+        "Repeats that run finish; press Ctrl-C again to stop at once.\n",
+        "Giving up the repeats that run …\n",
+    )
+    with closing(study), signals_to(interruption):
+        origins = [entry.trial for entry in chosen]
+        _prove(request, workspace, plan, study, origins, console, interruption)
+        record_proofs(workspace, plan, study, request.command, console.print)
+    (summary,) = find_studies(workspace, [request.name])
+    outcome = outcome_of(summary)
+    tested = [entry for entry in outcome.entries if entry.trial in origins]
+    _print(request, outcome, sorted(tested, key=lambda e: origins.index(e.trial)))
+    if interruption.exit_code is not None:
+        return interruption.exit_code
+    confirmed = any(e.confirmation and e.confirmation.verdict == "confirmed" for e in tested)
+    return 0 if confirmed or request.exit_zero else NONE_MEETS
+
+
+def _prove(
+    request: ConfirmRequest,
+    workspace: Workspace,
+    plan: Plan,
+    study: SweepStudy,
+    origins: Sequence[int],
+    console: Console,
+    interruption: Interruption,
+) -> None:
+    """Train what is missing, then read the test split for what is confirmed."""
+    folder = workspace.weights(study.uid)
+    plans = plan_all(study, plan, folder, origins, request.seeds, same_split=request.same_split)
+    planned = [item for each in plans for item in each]
+    workers = min(len(planned), request.workers or fitting_workers(data=plan.data))
+    progress = ProofProgress(console, plan.definition.targets, planned, request.verbosity)
+    if not planned and request.verbosity >= 0:
+        progress.say("All repeats are there already; nothing is trained.")
+    with ExitStack() as stack:
+        executor = None
+        if planned:
+            executor = start_executor(workspace, plan.data, workers)
+            stack.callback(executor.close)
+        stack.enter_context(progress)
+        proving = Proving(
+            workspace,
+            plan,
+            study,
+            executor,
+            interruption.controls,
+            progress,
+            progress.say,
+        )
+        prove(proving, origins, request.seeds, same_split=request.same_split)
+
+
+def _chosen(outcome: Outcome, request: ConfirmRequest) -> list[Entry]:
+    """The trials to put to the test, best first."""
+    if request.trials:
+        entries = [find_trial(outcome, word) for word in request.trials]
+        return list({entry.trial: entry for entry in entries}.values())
+    if outcome.banner is not None and outcome.meets:
+        raise StudyError(
+            f"{outcome.study} validates on the test split (validation: test): nothing is left to "
+            "confirm it on.\nSweep with `validation: 0.2`, under another name."
+        )
+    return list(outcome.meets[: request.top])
+
+
+def _say_none(outcome: Outcome, request: ConfirmRequest) -> None:
+    if request.format == "json":
+        print_outcomes([outcome], "json")
+        return
+    console = result_console()
+    print_closing(
+        console,
+        f"No trial of {outcome.study} meets its targets: there is nothing to confirm.",
+        next_command(outcome),
+    )
+
+
+def _print(request: ConfirmRequest, outcome: Outcome, tested: Sequence[Entry]) -> None:
+    if request.format != "table":
+        print_outcomes([outcome], request.format)
+        return
+    console = result_console()
+    for entry in tested:
+        console.print(ConfirmationBlock(outcome, entry))
+        console.print()
+    print_closing(
+        console,
+        confirmation_sentence(outcome, tested),
+        next_after_confirm(outcome, tested, request.seeds),
+    )

@@ -1,0 +1,173 @@
+"""Winners that meet the targets by having learned too little: what to be warned of, and the price.
+
+The rule: a ceiling on what the network may know of its training rows is also met by a network that
+has learned little. Such a winner is not refused; it carries a caution, which says how much
+val_accuracy is given up against the best epoch of the study that breaks nothing but that ceiling.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tuner.report.wording import amount_text, figure_text, listed
+from tuner.targets import Target
+from tuner.trial import EpochMetrics, Params, TrialRecord
+
+CautionKind = Literal["no_hidden_layer", "early", "rising", "beaten"]
+
+KINDS: dict[CautionKind, str] = {
+    "no_hidden_layer": "no hidden layer",
+    "early": "hardly trained at the chosen epoch",
+    "rising": "train accuracy still rises at the chosen epoch",
+    "beaten": "beaten by one that breaks only a ceiling",
+}
+"""A caution in short, where several trials share it."""
+
+EARLY = 2
+"""A winner that stands at this epoch or before has hardly been trained."""
+
+RISING = 0.002
+"""Train accuracy that gains this much an epoch is still rising."""
+
+BEATEN = 0.01
+"""val_accuracy that has to be given up before that alone is worth a caution."""
+
+_AROUND = 5  # epochs on either side of the chosen one that say whether train rises
+_SPAN = 3  # epochs that they must cover
+
+
+@dataclass(frozen=True)
+class Caution:
+    """Something to know about a configuration before it is taken for a good one.
+
+    Attributes:
+        kind: `no_hidden_layer`, `early` (chosen epoch 1 or 2), `rising` (train accuracy still
+            rises at the chosen epoch) or `beaten` (by one that breaks only the ceiling).
+        text: a phrase to stand behind the trial's name, such as `no hidden layer, …`.
+        given_up: val_accuracy of the best epoch that breaks only the ceiling, minus its own; None
+            where there is no such epoch or it is no better.
+    """
+
+    kind: CautionKind
+    text: str
+    given_up: float | None
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """The best epoch of a study that breaks nothing but ceilings on train.
+
+    Attributes:
+        trial: its origin.
+        epoch: 1-based.
+        val_accuracy: there.
+        broken: the ceilings that it breaks.
+    """
+
+    trial: int
+    epoch: int
+    val_accuracy: float
+    broken: tuple[Target, ...]
+
+
+def holds_back(target: Target) -> bool:
+    """Whether the target is a ceiling that a network meets by knowing its training rows less."""
+    if target.metric == "train_loss":
+        return target.is_floor
+    return target.metric in ("train_accuracy", "accuracy_gap") and target.is_ceiling
+
+
+def beyond(records: Iterable[TrialRecord], targets: Sequence[Target]) -> Beyond | None:
+    """The best epoch that meets every target but ceilings, and breaks at least one of those.
+
+    Args:
+        records: judged trials, by origin; of equal epochs the first counts.
+    """
+    ceilings = [t for t in targets if holds_back(t)]
+    others = [t for t in targets if not holds_back(t)]
+    best: Beyond | None = None
+    for record in records if ceilings else ():
+        for epoch in record.epochs:
+            val = epoch.val_accuracy
+            if val is None or not math.isfinite(val) or (best and val <= best.val_accuracy):
+                continue
+            broken = tuple(t for t in ceilings if _breaks(t, epoch))
+            if broken and all(t.met_by(epoch.figure(t.metric)) for t in others):
+                best = Beyond(record.origin, epoch.epoch, val, broken)
+    return best
+
+
+def cautions(
+    record: TrialRecord, chosen: EpochMetrics, targets: Sequence[Target], best: Beyond | None
+) -> tuple[Caution, ...]:
+    """What to be warned of where `record` meets the targets at its `chosen` epoch."""
+    given_up = _given_up(chosen, best)
+    found: list[tuple[CautionKind, str]] = []
+    if has_no_hidden_layer(record.params):
+        found.append(("no_hidden_layer", "no hidden layer, a softmax regression"))
+    if chosen.epoch <= EARLY:
+        planned = record.spec.get("epochs")
+        of = f" of {planned}" if planned else ""
+        found.append(("early", f"epoch {chosen.epoch}{of}, hardly trained"))
+    slope = rising(record.epochs, chosen.epoch) if any(map(holds_back, targets)) else None
+    if slope is not None:
+        text = f"train accuracy still gains {amount_text('train_accuracy', slope)} an epoch"
+        found.append(("rising", f"{text} at epoch {chosen.epoch}"))
+    if not found and given_up is not None and given_up >= BEATEN:
+        found.append(("beaten", "not the best of this study"))
+    price = _price(record, best, given_up)
+    return tuple(Caution(kind, text + price, given_up) for kind, text in found)
+
+
+def has_no_hidden_layer(params: Params) -> bool:
+    """Whether the configuration is a softmax regression."""
+    return params.get("layers") == [] or ("layers" not in params and params.get("depth") == 0)
+
+
+def rising(epochs: Sequence[EpochMetrics], at: int) -> float | None:
+    """By how much train accuracy gains an epoch around `at`, where that is `RISING` or more.
+
+    The slope of a straight line (least squares) through what was measured up to five epochs before
+    and after; None where that spans fewer than three epochs, or does not rise so much.
+    """
+    known = [
+        (e.epoch - at, e.train_accuracy)
+        for e in epochs
+        if abs(e.epoch - at) <= _AROUND
+        and e.train_accuracy is not None
+        and math.isfinite(e.train_accuracy)
+    ]
+    if not known or max(known)[0] - min(known)[0] < _SPAN:
+        return None
+    middle = math.fsum(x for x, _ in known) / len(known)
+    spread = math.fsum((x - middle) ** 2 for x, _ in known)
+    slope = math.fsum((x - middle) * y for x, y in known) / spread
+    return slope if slope >= RISING else None
+
+
+def _breaks(target: Target, epoch: EpochMetrics) -> bool:
+    figure = epoch.figure(target.metric)
+    return figure is not None and math.isfinite(figure) and not target.met_by(figure)
+
+
+def _given_up(chosen: EpochMetrics, best: Beyond | None) -> float | None:
+    own = chosen.val_accuracy
+    if best is None or own is None or not best.val_accuracy > own:
+        return None
+    return best.val_accuracy - own
+
+
+def _price(record: TrialRecord, best: Beyond | None, given_up: float | None) -> str:
+    if best is None or given_up is None:
+        return ""
+    who = "it itself" if best.trial == record.origin else f"trial {best.trial}"
+    reaches = figure_text("val_accuracy", best.val_accuracy)
+    broken = listed([t.text for t in best.broken])
+    lost = amount_text("val_accuracy", given_up)
+    return (
+        f"; {who} reaches {reaches} at epoch {best.epoch} and breaks only {broken}: "
+        f"{lost} of val accuracy is given up"
+    )

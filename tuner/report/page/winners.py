@@ -1,0 +1,101 @@
+"""What the winners get wrong on their validation rows, ready to be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tuner.data.prepared import Prepared
+from tuner.report.page.examples import Example, examples_of
+from tuner.report.page.mistakes import (
+    EXAMPLES,
+    ClassScore,
+    Pair,
+    class_scores,
+    confused_pairs,
+    confusion,
+    predicted_of,
+    worst,
+)
+from tuner.report.page.words import named
+from tuner.report.selection import Entry
+from tuner.trial import TrialSpec
+
+
+@dataclass(frozen=True)
+class WinnerMistakes:
+    """One trial's mistakes.
+
+    Attributes:
+        trial, label: its number, and what a person calls it.
+        epoch: the epoch whose weights were kept.
+        rows, wrong: validation rows, and how many of them it got wrong.
+        on_test: the validation rows are the test rows.
+        classes: names.
+        matrix: counts, a row a true class.
+        scores: of each class, the worst recognised first.
+        pairs: the most confused ones.
+        examples: the surest mistakes.
+        kind: of the data: `image`, `text` or `table`.
+    """
+
+    trial: int
+    label: str
+    epoch: int
+    rows: int
+    wrong: int
+    on_test: bool
+    classes: tuple[str, ...]
+    matrix: tuple[tuple[int, ...], ...]
+    scores: tuple[ClassScore, ...]
+    pairs: tuple[Pair, ...]
+    examples: tuple[Example, ...]
+    kind: str
+
+
+def mistakes_of(
+    entries: Sequence[Entry], predictions: Mapping[int, Path], prepared: Prepared | None
+) -> tuple[WinnerMistakes, ...]:
+    """The mistakes of those `entries` for which there are predictions.
+
+    Args:
+        entries: trials, in the order in which they are shown.
+        predictions: by trial, what `training.inference.predict` wrote.
+        prepared: the data of all of them; None where it is not at hand, and nothing can be shown.
+    """
+    if prepared is None:
+        return ()
+    known = [e for e in entries if e.trial in predictions]
+    return tuple(_mistakes(e, predictions[e.trial], prepared) for e in known)
+
+
+def _mistakes(entry: Entry, file: Path, prepared: Prepared) -> WinnerMistakes:
+    with np.load(file, allow_pickle=False) as kept:
+        rows = kept["rows"].astype(np.int64)
+        labels = kept["labels"].astype(np.int64)
+        probabilities = kept["probabilities"]
+    spec = TrialSpec.from_json(entry.record.spec)
+    predicted = predicted_of(probabilities)
+    matrix = confusion(labels, predicted, prepared.n_classes)
+    scores = sorted(
+        class_scores(matrix), key=lambda s: (1.0 if s.accuracy is None else s.accuracy, s.label)
+    )
+    # Words take more room than pictures.
+    shown = worst(labels, probabilities, EXAMPLES if prepared.kind == "image" else EXAMPLES // 2)
+    return WinnerMistakes(
+        trial=entry.trial,
+        label=named(entry),
+        epoch=entry.chosen.epoch if entry.chosen else 0,
+        rows=len(labels),
+        wrong=int(np.count_nonzero(predicted != labels)),
+        on_test=spec.split.kind == "test",
+        classes=prepared.class_names,
+        matrix=tuple(tuple(int(v) for v in line) for line in matrix),
+        scores=tuple(scores),
+        pairs=confused_pairs(matrix),
+        examples=examples_of(prepared, spec.split.kind, rows, shown),
+        kind=prepared.kind,
+    )

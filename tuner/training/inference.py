@@ -1,0 +1,142 @@
+"""A trained model applied to rows: its figures, and what it says of each row.
+
+The rule: these functions run in a short-lived child (`executors.errand`): plain JSON in and out,
+arrays as `.npz` files. The model is plain Keras, of the trial's record and its kept weights.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tuner.data.prepared import Prepared
+from tuner.data.splits import split
+from tuner.errors import StudyError, TunerError
+from tuner.trial import TrialSpec
+
+ROWS_AT_ONCE = 2048
+
+
+def predict(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures of weights on one part of the trial's data, and the probabilities of each row.
+
+    Args:
+        request: `spec` (a TrialSpec as JSON), `weights` (a list of files), `part` (`train`,
+            `validation` or `test`), and `out`: an `.npz` file for what the first of the weights
+            says, or null. It holds `rows` (m,) int64, row numbers in the arrays of the part;
+            `labels` (m,) int64; `probabilities` (m, classes) float32.
+
+    Returns:
+        `figures`: a list, for each of the weights `accuracy`, `loss` (data loss) and `rows`.
+    """
+    import numpy as np
+
+    from tuner.training.backend import configure
+
+    spec = TrialSpec.from_json(request["spec"])
+    configure(max(1, os.cpu_count() or 1))
+    prepared = Prepared.open(Path(spec.data), spec.fingerprint)
+    x, y, rows = part_of(prepared, spec, request["part"])
+    figures = []
+    for number, file in enumerate(request["weights"]):
+        model = restored(spec, prepared, Path(file))
+        probabilities = probabilities_of(model, x, rows)
+        figures.append(_figures(probabilities, y[rows]))
+        if number == 0 and request.get("out"):
+            out = Path(request["out"])
+            out.parent.mkdir(parents=True, exist_ok=True)
+            aside = out.with_name(f".{out.name}.{os.getpid()}.npz")
+            np.savez(aside, rows=rows, labels=y[rows], probabilities=probabilities)
+            os.replace(aside, out)
+    return {"figures": figures}
+
+
+def restored(spec: TrialSpec, prepared: Prepared, weights: Path) -> Any:
+    """The plain Keras model of a trial, uncompiled, with kept weights.
+
+    Raises:
+        StudyError: the file is damaged or holds the weights of another model.
+    """
+    import numpy as np
+
+    from tuner.models.mlp import build_model
+
+    model = build_model(spec.params, prepared.input_shape, prepared.n_classes, prepared.scale)
+    try:
+        with np.load(weights, allow_pickle=False) as kept:
+            model.set_weights([kept[f"arr_{number}"] for number in range(len(kept.files))])
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise StudyError(
+            f"the weights of trial {spec.origin} in {weights} cannot be used ({error}).\n"
+            "Delete that file; the trial can be trained again."
+        ) from error
+    return model
+
+
+def probabilities_of(model: Any, x: Any, rows: Any) -> Any:
+    """Class probabilities (m, classes), float32; of two classes both columns.
+
+    Args:
+        model: as built by `models.mlp`.
+        x: raw features of all rows (n, ...).
+        rows: which rows (m,).
+    """
+    import numpy as np
+
+    found = []
+    for first in range(0, len(rows), ROWS_AT_ONCE):
+        chosen = rows[first : first + ROWS_AT_ONCE]
+        found.append(np.asarray(model(np.ascontiguousarray(x[chosen]), training=False)))
+    probabilities = np.concatenate(found).astype(np.float32)
+    if probabilities.shape[1] == 1:
+        probabilities = np.concatenate([1 - probabilities, probabilities], axis=1)
+    return probabilities
+
+
+def part_of(prepared: Prepared, spec: TrialSpec, part: str) -> tuple[Any, Any, Any]:
+    """Features and labels (int64) of all rows, and the row numbers of the part.
+
+    Args:
+        part: `train`, `validation` or `test`.
+    """
+    import numpy as np
+
+    if part == "test" or (part == "validation" and spec.split.kind == "test"):
+        x, y = prepared.test()
+        y = np.asarray(y).astype(np.int64)
+        return x, y, np.arange(len(y), dtype=np.int64)
+    y = np.asarray(prepared.y_train).astype(np.int64)
+    train, validation = split(y, spec.split)
+    return prepared.x_train, y, train if part == "train" else validation
+
+
+def _figures(probabilities: Any, labels: Any) -> dict[str, float]:
+    import numpy as np
+
+    chosen = np.clip(probabilities[np.arange(len(labels)), labels], 1e-7, None)
+    hits = probabilities.argmax(axis=1) == labels
+    if probabilities.shape[1] == 2:  # as in training: the second class lies above one half
+        hits = (probabilities[:, 1] > 0.5) == (labels == 1)
+    return {
+        "accuracy": float(hits.mean(dtype=np.float64)),
+        "loss": float(-np.log(chosen).mean(dtype=np.float64)),
+        "rows": len(labels),
+    }
+
+
+def predict_many(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What `predict` answers to each of `requests`, in one process that imports Keras once.
+
+    Returns:
+        `answers`: in the same order, what `predict` returned, or `{"error": text}` where it raised
+        a TunerError; the others are answered all the same.
+    """
+    answers: list[dict[str, Any]] = []
+    for one in request["requests"]:
+        try:
+            answers.append(predict(one))
+        except TunerError as error:
+            answers.append({"error": str(error)})
+    return {"answers": answers}
