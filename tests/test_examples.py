@@ -168,6 +168,18 @@ def write_reviews(file: Path) -> None:
     pd.DataFrame({"text": texts, "label": labels, "split": parts}).to_parquet(file)
 
 
+def write_inputs(folder: Path) -> None:
+    """What a model of digits can be asked about: a picture, and rows of pixels."""
+    import pandas as pd
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    images = load_digits().images.astype(np.uint8)
+    Image.fromarray(images[0] * 15).save(folder / "picture.png")
+    table = pd.DataFrame(images[:3].reshape(3, -1)).add_prefix("pixel_")
+    table.to_csv(folder / "rows.csv", index=False)
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory in which all lines run: small data, small definitions, no study."""
@@ -177,6 +189,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.savez_compressed(folder / "data" / "fashion_mnist.npz", **pictures(5000))
     np.savez_compressed(folder / "data" / "mnist.npz", **pictures(400))
     write_reviews(folder / "data" / "imdb.parquet")
+    write_inputs(folder)
     for name in ("digits", "fashion", "mnist", "imdb"):
         (folder / "sweeps" / f"{name}.yaml").write_text(DEFINITION.format(dataset=name))
     (folder / "path/to/own.yaml").write_text(DEFINITION.format(dataset="digits"))

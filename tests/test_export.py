@@ -600,6 +600,7 @@ print(json.dumps({
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # a dozen processes that import TensorFlow, one after another
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader")
 def test_a_registered_model_is_loaded_by_its_alias(trained: Path, tmp_path: Path) -> None:
     import mlflow

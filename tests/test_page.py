@@ -22,7 +22,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tuner.errors import UsageError
-from tuner.report.page import charts_capacity, charts_curves, charts_map, charts_search, mistakes
+from tuner.report.page import (
+    charts_capacity,
+    charts_curves,
+    charts_map,
+    charts_parallel,
+    charts_search,
+    mistakes,
+)
 from tuner.report.page.answer import facts, headline, lead
 from tuner.report.page.charts_base import Point, jitter
 from tuner.report.page.data import PageData, Source, page_data
@@ -388,14 +395,14 @@ def test_parameters_without_a_say_are_left_out_of_slices(study: Outcome) -> None
 
 
 def test_lines_across_all_parameters_break_where_one_has_no_say(study: Outcome) -> None:
-    data = charts_search.parallel_of(study, pages.sweep(), 0.8, 0.95)
+    data = charts_parallel.parallel_of(study, pages.sweep(), 0.8, 0.95)
     assert data is not None
     at = data.names.index("momentum")
     for trial, _, heights in data.lines:
         sgd = study.entries[trial].params["optimizer"] == "sgd"
         assert (heights[at] is not None) == sgd
         assert all(h is None or 0 <= h <= 1 for h in heights)
-    for trace in charts_search.parallel_figure(data)["data"]:
+    for trace in charts_parallel.parallel_figure(data)["data"]:
         assert len(trace["x"]) == len(trace["y"]) == len(trace["customdata"])
         assert len(trace["x"]) % trace["meta"]["width"] == 0
 

@@ -153,7 +153,7 @@ def items(workspace: Workspace, notes: Console | None = None) -> list[Item]:
     busy = bool(living(workspace.owners))
     found = [
         *_data(workspace, studies, busy),
-        *_weights(workspace, folders, studies, unknown),
+        *_weights(folders, studies, unknown),
         *_private(workspace, busy),
     ]
     journal = size_of(workspace.journal)
@@ -198,28 +198,25 @@ def _data(workspace: Workspace, studies: Sequence[StoredStudy], busy: bool) -> l
     return found
 
 
-def _weights(
-    workspace: Workspace, folders: Sequence[Path], studies: Sequence[StoredStudy], unknown: str
-) -> list[Item]:
-    """The kept weights with what they predict; orphans only where no study is `unknown`."""
+def _weights(folders: Sequence[Path], studies: Sequence[StoredStudy], unknown: str) -> list[Item]:
+    """The kept weights; orphans only where nothing is `unknown` of the studies."""
     owned = {study.uid: study for study in reversed(studies) if study.uid}
     busy = {study.uid for study in studies if study.busy}
     found = []
     for folder in folders:
         study = owned.get(folder.name)
-        both = (folder, workspace.predictions(folder.name))
-        count = _sizes(both)
+        count = size_of(folder)
         if study is not None:
             why = IN_USE if study.uid in busy else ""
             goes = "" if why else f"tuner clean --weights {shlex.quote(study.name)}"
             what = f"weights of {', '.join((study.name, *study.twins))}"
-            found.append(Item("weights", what, study.name, *count, goes, why, both))
+            found.append(Item("weights", what, study.name, *count, goes, why, (folder,)))
         elif not unknown:
             what = f"weights of a deleted study ({folder.name})"
-            found.append(Item("orphans", what, "", *count, "tuner clean orphans", "", both))
+            found.append(Item("orphans", what, "", *count, "tuner clean orphans", "", (folder,)))
         else:
             what = f"weights of {folder.name}"
-            found.append(Item("weights", what, "", *count, why=unknown, paths=both))
+            found.append(Item("weights", what, "", *count, why=unknown, paths=(folder,)))
     return found
 
 

@@ -137,7 +137,6 @@ def _delete(workspace: Workspace, going: _Going, store: MlflowStore | None) -> _
         ) from error
     if not alone:
         return replace(going, files=0, size=0, runs=0)
-    remove([workspace.predictions(study.uid)])  # made again from weights, and nothing without
     files, size, left = remove([workspace.weights(study.uid)])
     return replace(going, files=files, size=size, left=left)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -192,6 +193,12 @@ def _weights(job: Job, folder: Path) -> tuple[Path, bool]:
     """The file with the weights of the chosen epoch, and whether they had to be trained again."""
     if job.entry.record.weights is not None:
         return Path(job.entry.record.weights), False
+    if job.spec.split.kind == "test":
+        raise StudyError(
+            f"the weights of {trial_name(job.entry)} were not kept, and a trial that was validated "
+            "on the test split is not trained again.\nTrials with weights: the first ones of "
+            f"tuner report {shlex.quote(job.outcome.study)}"
+        )
     job.say(
         f"The weights of {trial_name(job.entry)} were not kept: training it again from its record …"
     )

@@ -84,6 +84,8 @@ def run_predict(request: PredictRequest) -> int:
         )
     described = None if registered else _local(request)
     notes = [] if described is None else _changed(request, described)
+    for note in notes:
+        click.echo(note, err=True)
     text = _standard_input() if STDIN in request.files else None
     asked = {
         "model": request.model if registered else str(request.folder / request.model),
@@ -102,10 +104,9 @@ def run_predict(request: PredictRequest) -> int:
         Answer(raw["input"], raw["row"], tuple((label, share) for label, share in raw["classes"]))
         for raw in found["rows"]
     ]
-    notes += found["notes"]
-    for note in notes:
+    for note in found["notes"]:
         click.echo(note, err=True)
-    _print(request, described, answers, notes)
+    _print(request, described, answers, [*notes, *found["notes"]])
     return 0
 
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 from tuner.errors import DataError, TunerError
 from tuner.executors.errand import run_errand
@@ -77,9 +78,10 @@ def is_fresh(file: Path, weights: Path) -> bool:
     try:
         if file.stat().st_mtime_ns < weights.stat().st_mtime_ns:
             return False
-        with np.load(file, allow_pickle=False) as found:
+        # Opened here: NumPy leaves a damaged file open.
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as found:
             return {"rows", "labels", "probabilities"} <= set(found.files)
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError, EOFError, BadZipFile):
         return False
 
 

@@ -33,15 +33,17 @@ MOST = 4
 """How many lines of advice there are at most."""
 
 BEST = 10
-"""The trials that count as the best: the first by rank, whether they meet or not."""
+"""The trials that count as the best: those with the largest margin of their own, whether they meet
+or not. Not the first by rank: neighbours have a say in that, so that the best would be alike."""
 
 FEWEST = 20
 """Judged trials below which the best of them prove nothing about the space."""
 
-LUCK = 0.01
-"""How often luck alone may look like a reason; there are some ten tests a study."""
+LUCK = 0.05
+"""How often luck alone may look like a reason, over all tests of one study (Bonferroni)."""
 
 _SHARE = 0.6  # of the best, before they are said to be at an end
+_WENT = 0.5  # of the rest, before the sampler is said to have gone there
 _END = 0.05  # of a range, counted from its end
 _LATE = 0.9  # of the planned epochs, from which on a trial ends at the end
 _GAIN = 0.0005  # val_accuracy an epoch that is worth training longer for
@@ -71,7 +73,7 @@ def diagnose(outcome: Outcome, definition: SweepDefinition) -> tuple[Advice, ...
     Args:
         outcome: of the study that `definition` describes; nothing is said of a what-if's space.
     """
-    judged = sorted((e for e in outcome.entries if e.rank), key=_place)
+    judged = sorted((e for e in outcome.entries if e.rank), key=_by_margin)
     if not judged:
         return ()
     found: list[Advice] = []
@@ -94,8 +96,16 @@ def next_sweep(outcome: Outcome, advice: Sequence[Advice]) -> str | None:
     return f"tuner sweep {name} {change} --name {shlex.quote(f'{outcome.study}-wider')}"
 
 
-def _place(entry: Entry) -> int:
-    return entry.rank.place if entry.rank else 0
+def _by_margin(entry: Entry) -> tuple[float, float, int]:
+    margin = entry.rank.margin if entry.rank else 0.0
+    return -margin, -(entry.figure("val_accuracy") or 0.0), entry.trial
+
+
+def _luck(definition: SweepDefinition) -> float:
+    """What one test may leave to luck: there is one an end of a range, and one a choice."""
+    domains = [p.domain for p in definition.space.parameters]
+    unordered = [len(d.values) for d in domains if isinstance(d, Choices) and not d.ordered]
+    return LUCK / max(1, 2 * (len(domains) - len(unordered)) + sum(unordered))
 
 
 # --- targets ----------------------------------------------------------------------------------
@@ -246,7 +256,7 @@ def _unused(
     best: Sequence[Entry], rest: Sequence[Entry], definition: SweepDefinition
 ) -> list[Advice]:
     """Choices that none of the best uses though many others do."""
-    found = []
+    found, luck = [], _luck(definition)
     for parameter in definition.space.parameters:
         domain = parameter.domain
         if not isinstance(domain, Choices) or domain.ordered or len(domain.values) < 2:
@@ -254,7 +264,7 @@ def _unused(
         idle = []
         for value in domain.values:
             here, of, there, others = _counts(parameter, _equals(value), best, rest)
-            if of == len(best) and not here and _chance_fewer(here, of, there, others) <= LUCK:
+            if of == len(best) and not here and _chance_fewer(here, of, there, others) <= luck:
                 idle.append((value, there, others))
         left = [v for v in domain.values if v not in [value for value, _, _ in idle]]
         if not idle or not left:
@@ -331,13 +341,13 @@ def _told_apart(
     here, of, there, others = _counts(parameter, at_end, best, rest)
     if of < 0.8 * len(best) or here < _SHARE * of:
         return False
-    if others and _chance_more(here, of, there, others) <= LUCK:
+    if others and _chance_more(here, of, there, others) <= _luck(definition):
         return True
     domain = parameter.domain
     expected = 1 / len(domain.values) if isinstance(domain, Choices) else _share_of(domain)
-    if definition.sampler != "tpe" or there < _SHARE * others:
+    if definition.sampler != "tpe" or there < _WENT * others:
         return False
-    return _binomial_more(here, of, expected) <= LUCK / 10
+    return _binomial_more(here, of, expected) <= _luck(definition) / 10
 
 
 def _share_of(domain: Range) -> float:

@@ -5,9 +5,9 @@ Its own margin is averaged over the chosen epoch and those beside it, and is the
 what the other trials say of its place in the space, the more so the noisier the figures and the
 nearer the others.
 
-The others speak through a Gaussian process (Rasmussen & Williams 2006, chapters 2 and 5) with a
-constant mean, a squared-exponential kernel of one reach a parameter, and noise; reaches and noise
-are those of the largest likelihood, on a coarse grid. What the others say of a trial is the
+The others speak through a Gaussian process (Rasmussen & Williams 2006, chapters 2, 4 and 5) with a
+constant mean, a Matérn 5/2 kernel of one reach a parameter, and noise; reaches and noise are the
+likeliest of a coarse grid, under priors. What the others say of a trial is the
 prediction that leaves it out, and the score is the mean of both, weighted by their precisions:
 (margin + weight * neighbours) / (1 + weight).
 """
@@ -47,15 +47,16 @@ SAFE = 1.0
 BEYOND = 0.1
 """What a point of val_accuracy adds to a margin that is safe."""
 
-DISASTER = -3.0
-"""No margin counts as less, so that one disaster does not hide what is around it."""
+DISASTER = 3.0
+"""No margin counts as further below 0, or below the best where that is negative, so that a disaster
+does not hide what is around it."""
 
 FEWEST = 8
 """Judged trials below which none has a say about another."""
 
-_LEARN_FROM = 120  # trials that reaches and noise are learned from, spread evenly over the study
-_NOISE = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # variances, in units of the signal's
-_RELEVANCE = (0.02, 0.1, 0.3, 1.0, 3.0, 10.0)  # 1 / reach^2, where a parameter's range is 1
+_LEARN_FROM = 80  # trials that reaches and noise are learned from, spread evenly over the study
+_NOISE = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # variances, in units of the signal's
+_RELEVANCE = (0.02, 0.2, 1.0, 5.0, 25.0)  # 1 / reach^2, where a parameter's range is 1
 _ORDERS = 10.0  # positive numbers that span this factor are compared by their logarithms
 
 
@@ -66,7 +67,7 @@ class Rank:
     Attributes:
         place: 1-based among the judged trials of the study, those that meet before all others.
         score: what it is placed by; the expected margin, in units of the targets' scales.
-        margin: its own, see `own_margin`.
+        margin: its own, see `own_margin`, but no disaster (`DISASTER`).
         neighbours: the margin that the other trials predict for it; None where too few are judged.
         weight: of `neighbours` in the score, where the own margin has weight 1.
     """
@@ -97,6 +98,8 @@ def ranks(candidates: Sequence[Candidate], targets: Sequence[Target]) -> list[Ra
         return []
     reference = _reference(candidates, targets)
     margins = [own_margin(c, targets, reference) for c in candidates]
+    lowest = min(0.0, max(margins)) - DISASTER
+    margins = [max(margin, lowest) for margin in margins]
     found = _with_neighbours(margins, [c.params for c in candidates])
 
     def order(i: int) -> tuple[bool, float, float, float, int]:
@@ -118,7 +121,7 @@ def ranks(candidates: Sequence[Candidate], targets: Sequence[Target]) -> list[Ra
 
 
 def own_margin(candidate: Candidate, targets: Sequence[Target], reference: float) -> float:
-    """The smallest margin of the chosen epoch over the targets, at least `DISASTER`.
+    """The smallest margin of the chosen epoch over the targets.
 
     A target's margin is averaged over the measured ones of the chosen epoch and its two
     neighbours. Above `SAFE` the margin is `SAFE` and a tenth of the points by which val_accuracy
@@ -133,9 +136,9 @@ def own_margin(candidate: Candidate, targets: Sequence[Target], reference: float
         if target.needs_train and candidate.chosen.train_accuracy is None:
             continue  # not measured there, so that nothing is known
         known = [target.margin(f) for e in window if (f := e.figure(target.metric)) is not None]
-        smallest = min(smallest, fmean(known) if known else DISASTER)
+        smallest = min(smallest, fmean(known) if known else target.margin(None))
     if smallest <= SAFE:
-        return max(smallest, DISASTER)
+        return smallest
     points = (_number(candidate.chosen.val_accuracy, reference) - reference) / 0.01
     return SAFE + BEYOND * max(points, 0.0)
 
@@ -172,7 +175,7 @@ def _with_neighbours(
     relevance, noise = _learn(values[some], [_squares(column[some]) for column in columns])
     places = [math.sqrt(r) * column for r, column in zip(relevance, columns, strict=True)]
     distance = _squares(np.hstack(places))
-    inverse = np.linalg.inv(np.exp(-0.5 * distance) + noise * np.eye(len(values)))
+    inverse = np.linalg.inv(_kernel(distance) + noise * np.eye(len(values)))
     precision = np.diag(inverse)
     predicted = values - (inverse @ values) / precision
     weight = noise / np.maximum(1.0 / precision - noise, 1e-6)
@@ -185,37 +188,64 @@ def _with_neighbours(
 
 
 def _learn(values: Floats, squares: Sequence[Floats]) -> tuple[list[float], float]:
-    """Each parameter's relevance and the noise: the most likely of a grid, one after another.
+    """Each parameter's relevance and the noise: the likeliest of a grid, one after another.
 
     Priors keep what the trials do not tell at a reach of the whole range and a noise of a tenth.
     """
     import numpy as np
 
     relevance, noise = [1.0] * len(squares), 0.2
-    distance: Floats = np.sum(squares, axis=0)
-    prior = [0.0] * len(squares)
-
-    def loss(total: Floats, noise: float, priors: Sequence[float]) -> float:
-        factor = np.linalg.cholesky(np.exp(-0.5 * total) + noise * np.eye(len(values)))
-        scaled = np.linalg.solve(factor, values)
-        fit = 0.5 * len(values) * math.log(float(scaled @ scaled) / len(values))
-        fit += float(np.log(np.diag(factor)).sum())
-        return fit + 0.5 * (sum(priors) + (math.log(noise / 0.1) / 1.5) ** 2)
-
-    best = loss(distance, noise, prior)
+    total: Floats = np.sum(squares, axis=0)
+    noises, grid = np.array(_NOISE), np.array(_RELEVANCE)
+    unlikely = 0.5 * (np.log(grid) / 2) ** 2
     for _ in range(2):
-        for value in _NOISE:
-            if (found := loss(distance, value, prior)) < best:
-                best, noise = found, value
+        before = [*relevance, noise]
+        losses = _losses(np.broadcast_to(total, (len(noises), *total.shape)), noises, values)
+        noise = float(noises[np.argmin(losses + 0.5 * (np.log(noises / 0.1) / 3) ** 2)])
         for k, square in enumerate(squares):
-            without = distance - relevance[k] * square
-            for value in _RELEVANCE:
-                total = without + value * square
-                priors = [*prior[:k], (math.log(value) / 2) ** 2, *prior[k + 1 :]]
-                if (found := loss(total, noise, priors)) < best:
-                    best, distance, prior = found, total, priors
-                    relevance[k] = value
+            others = total - relevance[k] * square
+            candidates = others + grid[:, None, None] * square
+            losses = _losses(candidates, np.full(len(grid), noise), values) + unlikely
+            relevance[k] = float(grid[np.argmin(losses)])
+            total = others + relevance[k] * square
+        if before == [*relevance, noise]:
+            break
     return relevance, noise
+
+
+def _losses(squares: Floats, noises: Floats, values: Floats) -> Floats:
+    """What each of a stack of kernels lacks in likelihood, the signal's variance left free.
+
+    Cholesky factors of the whole stack at once, in steps too small for a threaded BLAS, which on a
+    machine full of workers would spend its time waiting. The values are one more row of the matrix:
+    its factor is what they are once the kernel is divided out.
+    """
+    import numpy as np
+
+    count = len(values)
+    matrix = np.zeros((len(noises), count + 1, count + 1))
+    matrix[:, :count, :count] = _kernel(squares)
+    matrix[:, range(count), range(count)] += noises[:, None]
+    matrix[:, count, :count] = values
+    logs = np.zeros(len(noises))
+    fit = np.zeros(len(noises))
+    for j in range(count):
+        pivot = np.sqrt(np.maximum(matrix[:, j, j], 1e-12))
+        logs += np.log(pivot)
+        column = matrix[:, j + 1 :, j] / pivot[:, None]
+        fit += column[:, -1] ** 2
+        matrix[:, j + 1 :, j + 1 :] -= column[:, :, None] * column[:, None, :]
+    found: Floats = 0.5 * count * np.log(fit / count) + logs
+    return found
+
+
+def _kernel(squares: Floats) -> Floats:
+    """Matérn 5/2: smooth, but not as stiff as to take one cliff for a reason to doubt all hills."""
+    import numpy as np
+
+    far = np.sqrt(5 * np.maximum(squares, 0.0))
+    near: Floats = (1 + far + far * far / 3) * np.exp(-far)
+    return near
 
 
 def _squares(column: Floats) -> Floats:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 from tuner.data.prepared import Prepared
 from tuner.data.splits import split
@@ -65,9 +66,10 @@ def restored(spec: TrialSpec, prepared: Prepared, weights: Path) -> Any:
 
     model = build_model(spec.params, prepared.input_shape, prepared.n_classes, prepared.scale)
     try:
-        with np.load(weights, allow_pickle=False) as kept:
+        # Opened here: NumPy leaves a damaged file open.
+        with weights.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             model.set_weights([kept[f"arr_{number}"] for number in range(len(kept.files))])
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise StudyError(
             f"the weights of trial {spec.origin} in {weights} cannot be used ({error}).\n"
             "Delete that file; the trial can be trained again."

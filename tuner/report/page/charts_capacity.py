@@ -119,7 +119,7 @@ def capacity_figure(data: Capacity, ceiling: float | None) -> Figure:
                 tickvals=[round(at, 5) for at, _ in marks],
                 ticktext=[text for _, text in marks],
             ),
-            axis("train − validation accuracy", tickformat=".0%", range=list(y)),
+            axis("train − validation accuracy", tickformat=".2~%", range=list(y)),
             shapes=shapes,
         ),
     }

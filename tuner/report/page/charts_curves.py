@@ -104,7 +104,7 @@ def accuracy_figure(series: Sequence[Series], targets: Sequence[Target]) -> Figu
     return _figure(
         traces,
         series,
-        axis("", tickformat=".0%", range=list(span([low, high], 0.06))),
+        axis("", tickformat=".2~%", range=list(span([low, high], 0.06))),
         limits,
     )
 

@@ -157,8 +157,8 @@ def map_figure(data: Map) -> Figure:
     return {
         "data": traces,
         "layout": layout(
-            axis("accuracy on the training rows", tickformat=".0%", range=list(data.near[0])),
-            axis("accuracy on the validation rows", tickformat=".0%", range=list(data.near[1])),
+            axis("accuracy on the training rows", tickformat=".2~%", range=list(data.near[0])),
+            axis("accuracy on the validation rows", tickformat=".2~%", range=list(data.near[1])),
             shapes=shapes,
             annotations=notes,
             meta={

@@ -11,7 +11,13 @@ from typing import Any
 
 from tuner.definition import SweepDefinition
 from tuner.report.diagnosis import Advice
-from tuner.report.page import charts_capacity, charts_curves, charts_map, charts_search
+from tuner.report.page import (
+    charts_capacity,
+    charts_curves,
+    charts_map,
+    charts_parallel,
+    charts_search,
+)
 from tuner.report.page.answer import CARDS, Card, Fact, card, facts, headline, lead
 from tuner.report.page.charts_base import KINDS, WORDS, Figure, kind_of, lowest_shown, span
 from tuner.report.page.method import (
@@ -199,9 +205,9 @@ def _charts(
         found["importance"] = charts_search.importance_figure(source.importance)
     for number, one in enumerate(slices):
         found[f"slice-{number}"] = charts_search.slice_figure(one, low, high, floor)
-    parallel = charts_search.parallel_of(outcome, definition, low, high)
+    parallel = charts_parallel.parallel_of(outcome, definition, low, high)
     if parallel is not None:
-        found["parallel"] = charts_search.parallel_figure(parallel)
+        found["parallel"] = charts_parallel.parallel_figure(parallel)
     capacity = charts_capacity.capacity_of(outcome)
     if capacity is not None:
         found["capacity"] = charts_capacity.capacity_figure(capacity, ceiling)

@@ -12,10 +12,7 @@ import json
 import shlex
 from functools import cache
 from importlib.resources import files
-from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from plotly.offline import get_plotlyjs
+from typing import TYPE_CHECKING, Any
 
 from tuner import __version__
 from tuner.report.jsonout import finite
@@ -23,6 +20,9 @@ from tuner.report.page.data import PageData
 from tuner.report.page.proof import HOLM, JUDGED
 from tuner.report.page.words import confidence, share
 from tuner.report.ranking import RANK_TEXT
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _FOLDER = "templates"
 
@@ -90,6 +90,8 @@ def _policy(*scripts: str) -> str:
 
 @cache
 def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
     text: str = get_plotlyjs()
     if "</script" in text.lower():
         raise ValueError("plotly.js would end its own script block")
@@ -104,6 +106,8 @@ def _file(name: str) -> str:
 
 @cache
 def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader("tuner.report.page", _FOLDER),
         autoescape=True,
