@@ -60,7 +60,7 @@ def test_csv_without_a_study_is_its_header(
 def test_the_last_used_comes_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     now = time.time()
     make(tmp_path, "a-old", Told(GOOD.rows, ended=now - 90_000))
-    make(tmp_path, "digits", Told(GOOD.rows, ended=now - 4_000), BETTER)
+    make(tmp_path, "digits", Told(BETTER.rows, ended=now - 4_000), GOOD)
     make(tmp_path, "b-new", Told(FAR.rows, ended=now - 300))
     open_named(tmp_path, "never").close()
     rows = objects(capsys, "list")

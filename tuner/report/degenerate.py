@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from tuner.report.evidence import slope
 from tuner.report.wording import amount_text, figure_text, listed
 from tuner.targets import Target
 from tuner.trial import EpochMetrics, Params, TrialRecord
@@ -112,9 +113,9 @@ def cautions(
         planned = record.spec.get("epochs")
         of = f" of {planned}" if planned else ""
         found.append(("early", f"epoch {chosen.epoch}{of}, hardly trained"))
-    slope = rising(record.epochs, chosen.epoch) if any(map(holds_back, targets)) else None
-    if slope is not None:
-        text = f"train accuracy still gains {amount_text('train_accuracy', slope)} an epoch"
+    gain = rising(record.epochs, chosen.epoch) if any(map(holds_back, targets)) else None
+    if gain is not None:
+        text = f"train accuracy still gains {amount_text('train_accuracy', gain)} an epoch"
         found.append(("rising", f"{text} at epoch {chosen.epoch}"))
     if not found and given_up is not None and given_up >= BEATEN:
         found.append(("beaten", "not the best of this study"))
@@ -142,10 +143,8 @@ def rising(epochs: Sequence[EpochMetrics], at: int) -> float | None:
     ]
     if not known or max(known)[0] - min(known)[0] < _SPAN:
         return None
-    middle = math.fsum(x for x, _ in known) / len(known)
-    spread = math.fsum((x - middle) ** 2 for x, _ in known)
-    slope = math.fsum((x - middle) * y for x, y in known) / spread
-    return slope if slope >= RISING else None
+    gain = slope(known)
+    return gain if gain >= RISING else None
 
 
 def _breaks(target: Target, epoch: EpochMetrics) -> bool:

@@ -20,6 +20,7 @@ from tuner.definition import SweepDefinition, restore
 from tuner.definition_overrides import Overrides
 from tuner.errors import TunerError
 from tuner.report.degenerate import holds_back
+from tuner.report.evidence import chance_of_draws, chance_of_fewer, chance_of_more, slope
 from tuner.report.selection import Entry, Outcome
 from tuner.report.widening import beyond_end
 from tuner.report.wording import SHORT, figure_text, listed, number_text, one_line
@@ -220,9 +221,7 @@ def _gain(epochs: Sequence[EpochMetrics]) -> float | None:
     ]
     if len(known) < 4:
         return None
-    x0 = fmean(x for x, _ in known)
-    spread = math.fsum((x - x0) ** 2 for x, _ in known)
-    return math.fsum((x - x0) * y for x, y in known) / spread
+    return slope(known)
 
 
 # --- the space --------------------------------------------------------------------------------
@@ -264,7 +263,7 @@ def _unused(
         idle = []
         for value in domain.values:
             here, of, there, others = _counts(parameter, _equals(value), best, rest)
-            if of == len(best) and not here and _chance_fewer(here, of, there, others) <= luck:
+            if of == len(best) and not here and chance_of_fewer(here, of, there, others) <= luck:
                 idle.append((value, there, others))
         left = [v for v in domain.values if v not in [value for value, _, _ in idle]]
         if not idle or not left:
@@ -341,13 +340,13 @@ def _told_apart(
     here, of, there, others = _counts(parameter, at_end, best, rest)
     if of < 0.8 * len(best) or here < _SHARE * of:
         return False
-    if others and _chance_more(here, of, there, others) <= _luck(definition):
+    if others and chance_of_more(here, of, there, others) <= _luck(definition):
         return True
     domain = parameter.domain
     expected = 1 / len(domain.values) if isinstance(domain, Choices) else _share_of(domain)
     if definition.sampler != "tpe" or there < _WENT * others:
         return False
-    return _binomial_more(here, of, expected) <= _luck(definition) / 10
+    return chance_of_draws(here, of, expected) <= _luck(definition) / 10
 
 
 def _share_of(domain: Range) -> float:
@@ -355,26 +354,6 @@ def _share_of(domain: Range) -> float:
     if not domain.integer or domain.log:
         return _END
     return max(_END, 1 / (math.floor((domain.high - domain.low) / (domain.step or 1)) + 1))
-
-
-def _chance_more(here: int, of: int, there: int, others: int) -> float:
-    """Fisher's exact test: the chance of `here` or more among `of`, if all were alike."""
-    from scipy import stats
-
-    return float(stats.hypergeom.sf(here - 1, of + others, here + there, of))
-
-
-def _chance_fewer(here: int, of: int, there: int, others: int) -> float:
-    """Fisher's exact test: the chance of `here` or fewer among `of`, if all were alike."""
-    from scipy import stats
-
-    return float(stats.hypergeom.cdf(here, of + others, here + there, of))
-
-
-def _binomial_more(here: int, of: int, share: float) -> float:
-    from scipy import stats
-
-    return float(stats.binom.sf(here - 1, of, share))
 
 
 def _words(parameter: Parameter, upper: bool) -> str:
@@ -396,8 +375,3 @@ def _parses(definition: SweepDefinition, change: str) -> bool:
     except TunerError:
         return False
     return True
-
-
-def advice_text(advice: Advice) -> str:
-    """The sentence, and what to type where there is something."""
-    return advice.text if advice.change is None else f"{advice.text} {advice.change}"

@@ -140,7 +140,7 @@ def _confirmation(found: Confirmation) -> dict[str, Any]:
                 "status": repeat.status,
                 "counts": id(repeat) in judged,
                 "metrics": {
-                    metric: None if repeat.judged is None else repeat.judged.figure(metric)
+                    metric: None if repeat.judged is None else getattr(repeat.judged, metric)
                     for metric in METRICS
                 },
                 "best_epoch": own_best.get(id(repeat)),
