@@ -374,7 +374,7 @@ space:
         (tmp_path / "sweeps" / f"{name}.yaml").write_text(text)
     out, err = tuner(tmp_path, "sweep", "one", "two")
     assert "one ends with 2 trials" in err
-    assert out.count("Next: tuner ui") == 1  # the same for both
+    assert [out.count(f"Next: tuner confirm {name}") for name in ("one", "two")] == [1, 1]
     for name in ("one", "two"):
         assert report(tmp_path, name)["trials"]["complete"] == 2
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from tuner.targets import Target
+from tuner.text import printable
 from tuner.trial import Params, ParamValue
 
 DOT = " · "
@@ -110,7 +111,7 @@ def number_text(value: ParamValue) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if not isinstance(value, float) or not math.isfinite(value):
-        return str(value)
+        return printable(str(value))
     if value == int(value) and abs(value) < 1e6:
         return str(int(value))
     if not 1e-3 <= abs(value) < 1e6:
