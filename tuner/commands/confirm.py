@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from tuner.commands.machine import fitting_workers
 from tuner.commands.output import print_closing, print_outcomes, result_console
@@ -16,15 +17,17 @@ from tuner.commands.proof_progress import ProofProgress
 from tuner.commands.proof_record import record_proofs
 from tuner.commands.proving import SEEDS, TOP, Proving, plan_all, prove
 from tuner.commands.repeating import data_of
-from tuner.commands.report import find_studies, outcome_of
+from tuner.commands.report import find_studies, outcome_of, restored
 from tuner.commands.running import NONE_MEETS, Interruption, signals_to, start_executor
 from tuner.commands.show import find_trial
+from tuner.definition import SweepDefinition
 from tuner.errors import StudyError
 from tuner.report.confirmation_table import (
     ConfirmationBlock,
     confirmation_sentence,
     next_after_confirm,
 )
+from tuner.report.diagnosis import diagnose
 from tuner.report.selection import Entry, Outcome
 from tuner.report.sentences import next_command
 from tuner.search.opening import open_study
@@ -73,7 +76,7 @@ def run_confirm(request: ConfirmRequest) -> int:
     before = outcome_of(summary)
     chosen = _chosen(before, request)
     if not chosen:
-        _say_none(before, request)
+        _say_none(before, restored(summary), request)
         return 0 if request.exit_zero else NONE_MEETS
     with console.status("Preparing data …"):
         data = data_of(workspace.create(), summary, request.data_dir)
@@ -86,11 +89,12 @@ def run_confirm(request: ConfirmRequest) -> int:
     with closing(study), signals_to(interruption):
         origins = [entry.trial for entry in chosen]
         _prove(request, workspace, plan, study, origins, console, interruption)
-        record_proofs(workspace, plan, study, request.command, console.print)
+        record_proofs(workspace, plan, study, request.command, _teller(console))
     (summary,) = find_studies(workspace, [request.name])
     outcome = outcome_of(summary)
     tested = [entry for entry in outcome.entries if entry.trial in origins]
-    _print(request, outcome, sorted(tested, key=lambda e: origins.index(e.trial)))
+    tested.sort(key=lambda entry: origins.index(entry.trial))
+    _print(request, outcome, plan.definition, tested)
     if interruption.exit_code is not None:
         return interruption.exit_code
     confirmed = any(e.confirmation and e.confirmation.verdict == "confirmed" for e in tested)
@@ -145,21 +149,31 @@ def _chosen(outcome: Outcome, request: ConfirmRequest) -> list[Entry]:
     return list(outcome.meets[: request.top])
 
 
-def _say_none(outcome: Outcome, request: ConfirmRequest) -> None:
-    if request.format == "json":
-        print_outcomes([outcome], "json")
+def _teller(console: Console) -> Callable[[str], None]:
+    """Prints a line as it is: text of others is no markup."""
+    return lambda text: console.print(Text(text), soft_wrap=True)
+
+
+def _say_none(outcome: Outcome, definition: SweepDefinition, request: ConfirmRequest) -> None:
+    if request.format != "table":
+        print_outcomes([outcome], request.format, [definition])
         return
     console = result_console()
     print_closing(
         console,
         f"No trial of {outcome.study} meets its targets: there is nothing to confirm.",
-        next_command(outcome),
+        next_command(outcome, diagnose(outcome, definition)),
     )
 
 
-def _print(request: ConfirmRequest, outcome: Outcome, tested: Sequence[Entry]) -> None:
+def _print(
+    request: ConfirmRequest,
+    outcome: Outcome,
+    definition: SweepDefinition,
+    tested: Sequence[Entry],
+) -> None:
     if request.format != "table":
-        print_outcomes([outcome], request.format)
+        print_outcomes([outcome], request.format, [definition])
         return
     console = result_console()
     for entry in tested:
