@@ -261,3 +261,30 @@ def _in_trouble(spec: TrialSpec, link: Link, what: str) -> TrialResult:
     from dataclasses import replace
 
     return run_epochs(replace(spec, params={**spec.params, what: 2}), link, FakeEngine)
+
+
+def errand_echo(request: dict[str, Any]) -> dict[str, Any]:
+    """An errand that answers what it was asked, and who it is."""
+    return {"asked": request, "pid": os.getpid()}
+
+
+def errand_refuses(request: dict[str, Any]) -> dict[str, Any]:
+    """An errand that finds a mistake which a user can mend."""
+    from tuner.errors import DefinitionError, StudyError
+
+    if request["what"] == "definition":
+        raise DefinitionError("sweeps/x.yaml", ["line 1: one", "line 2: two"])
+    raise StudyError("the weights are gone.\nTrain it again.")
+
+
+def errand_dies(request: dict[str, Any]) -> dict[str, Any]:
+    """An errand that ends without an answer."""
+    print("out of cheese")
+    os._exit(3)
+
+
+def errand_hangs(request: dict[str, Any]) -> dict[str, Any]:
+    """An errand that says who it is and takes for ever."""
+    Path(request["pid"]).write_text(str(os.getpid()))
+    time.sleep(600)
+    return {}

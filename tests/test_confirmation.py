@@ -21,7 +21,7 @@ from stubs import definition, spec
 from studies import GOOD, begin, open_named, tell
 
 from tuner.commands.plan import Plan
-from tuner.commands.proving import Proving, prove, verdicts
+from tuner.commands.proving import Proving, prove, proving_alone, verdicts
 from tuner.data.prepared import Prepared
 from tuner.definition import SweepDefinition, identity
 from tuner.errors import StudyError
@@ -95,10 +95,19 @@ def test_the_bound_by_hand(values: list[float], expected: float) -> None:
     assert bound(FLOOR, values, 0.95) == pytest.approx(expected, abs=1e-9)
 
 
-def test_without_spread_the_common_value_decides() -> None:
-    assert p_value(FLOOR, [0.91, 0.91, 0.91]) == 0.0
+def test_equal_figures_are_no_proof_but_where_chance_has_no_say() -> None:
+    """Accuracies on few rows come in steps: two equal ones are common."""
+    assert p_value(FLOOR, [0.91, 0.91, 0.91]) == 1 / 8
     assert p_value(FLOOR, [0.89, 0.89, 0.89]) == 1.0
-    assert bound(FLOOR, [0.91, 0.91], 0.95) == pytest.approx(0.91)
+    assert bound(FLOOR, [0.91, 0.91, 0.91], 0.95) is None
+    assert bound(FLOOR, [0.91] * 5, 0.95) == pytest.approx(0.91)  # 1 / 32
+    assert bound(FLOOR, [0.91] * 5, 0.975) is None
+    (small, anything) = parse_targets("params <= 500 and train <= 100%")
+    assert p_value(small, [400.0, 400.0]) == 0.0
+    assert bound(small, [400.0, 400.0], 0.95) == 400.0
+    assert p_value(small, [600.0, 600.0]) == 1.0
+    assert p_value(anything, [1.0, 1.0, 1.0]) == 0.0
+    assert p_value(anything, [1.0, 0.97]) == 0.0
 
 
 def test_one_value_or_a_hole_proves_nothing() -> None:
@@ -147,8 +156,9 @@ def test_the_bounds_meet_exactly_where_holm_rejects(figures: dict[int, list[floa
     records = [record(origin, values) for origin, values in figures.items()]
     for found in confirmations(records, [FLOOR], "best").values():
         (target,) = found.targets
-        assert target.bound is not None
-        if target.sd > 1e-9 and abs(target.bound - FLOOR.value) > 1e-9:
+        if target.bound is None:  # no spread
+            assert found.verdict != "confirmed"
+        elif target.sd > 1e-9 and abs(target.bound - FLOOR.value) > 1e-9:
             assert FLOOR.met_by(target.bound) == (found.verdict == "confirmed")
 
 
@@ -159,8 +169,9 @@ def epoch(number: int, val: float | None, train: float | None = 0.93) -> EpochMe
     return EpochMetrics(number, val, 0.3, train, 0.2)
 
 
-def repeat(index: int, val: float | None, train: float | None = 0.93, **changes: Any) -> Repeat:
+def repeat(index: int, val: float | None, train: float | None = None, **changes: Any) -> Repeat:
     """A repeat judged at epoch 2 of 3, whose other epochs are better."""
+    train = 0.93 + index / 10_000 if train is None else train
     rows = (epoch(1, 0.99, 0.5), epoch(2, val, train), epoch(3, 0.98, 0.5))
     made = Repeat("fresh", index, 100 + index, SplitSpec(seed=index), 2, "complete", rows)
     return replace(made, **{"started": 10.0 * index, "ended": 10.0 * index + 4, **changes})
@@ -186,7 +197,11 @@ def record(origin: int, values: Sequence[float | None], **changes: Any) -> Trial
         ([0.899, 0.906, 0.904, 0.901, 0.893], "marginal", 3),
         ([0.899, 0.898, 0.905, 0.897, 0.899], "fluke", 1),
         ([0.95, None, 0.95, 0.95, 0.95], "fluke", 4),  # one never came to the judged epoch
-        ([0.9, 0.9, 0.9], "confirmed", 3),  # `>=` holds at the limit itself
+        (
+            [0.9, 0.9, 0.9],
+            "marginal",
+            3,
+        ),  # `>=` holds at the limit itself; equal ones prove nothing
     ],
 )
 def test_verdicts(vals: list[float | None], verdict: str, passes: int) -> None:
@@ -225,14 +240,16 @@ def test_more_trials_put_to_the_test_make_the_bound_stricter() -> None:
 
 
 def test_fresh_splits_are_judged_before_the_same_split() -> None:
-    same = [repeat(i, 0.99, kind="same") for i in range(3)]
-    fresh = [repeat(i, 0.85) for i in range(3)]
+    same = [repeat(i, 0.99 + i / 1000, kind="same") for i in range(3)]
+    fresh = [repeat(i, 0.85 + i / 1000) for i in range(3)]
     both = replace(record(1, []), repeats=(*same, *fresh))
     assert {r.kind for r in judged_repeats(both.repeats)} == {"fresh"}
     assert confirmations([both], [FLOOR], "best")[1].verdict == "fluke"
     alone = confirmations([replace(both, repeats=tuple(same))], [FLOOR], "best")[1]
     assert alone.same_split
     assert alone.verdict == "confirmed"
+    interrupted = replace(both, repeats=(*same, fresh[0]))
+    assert {r.kind for r in judged_repeats(interrupted.repeats)} == {"same"}
 
 
 @pytest.mark.parametrize(
@@ -408,3 +425,35 @@ def test_other_targets_make_a_what_if() -> None:
     base = record(1, [0.91, 0.92, 0.91])
     assert confirmations([base], [FLOOR], "best")[1].verdict == "confirmed"
     assert confirmations([base], strict, "best")[1].verdict == "fluke"
+
+
+def test_a_trial_that_cannot_be_repeated_holds_up_no_other(tmp_path: Path) -> None:
+    study = open_named(tmp_path, "s", trials=2, epochs=3)
+    made = replace(definition(trials=2, epochs=3), name="s")
+    good = planted(0.93)
+
+    def picky(given: TrialSpec, link: Link) -> TrialResult:
+        if given.origin == origins[0]:
+            raise ValueError("a class has one row")
+        return good(given, link)
+
+    with closing(study), closing(InlineExecutor(picky, 1)) as executor:
+        for _ in range(2):
+            ticket = begin(study, total=2)
+            spec_now = study.records()[-1].spec
+            study.start(ticket, replace(TrialSpec.from_json(spec_now), origin=ticket.origin))
+            tell(study, ticket, GOOD)
+        origins = [r.origin for r in study.records()]
+        doing = proving(tmp_path, study, made, executor)
+        assert prove(doing, origins, 3, own=False) == "done"
+        found = verdicts(doing)
+        lost = study.records()[0].repeats
+    assert set(found) == {origins[1]}
+    assert [(r.status, "one row" in r.message) for r in lost] == [("failed", True)]
+
+
+def test_one_process_at_a_time_proves(tmp_path: Path) -> None:
+    study = open_named(tmp_path, "s")
+    here = Workspace(tmp_path)
+    with closing(study), proving_alone(here, study) as one, proving_alone(here, study) as two:
+        assert (one, two) == (True, False)

@@ -40,7 +40,7 @@ MOST = 2
 PATIENCE = 240
 TRAINS = ("sweep", "train")
 # A definition's own comes first in the order of the lines; what reads comes in between.
-FEWER = (("--seeds", "2"), ("--top", "1"))
+FEWER = (("--seeds", "3"), ("--top", "1"))
 FIRST, LAST = ("init", "data", *TRAINS), ("ui", "clean", "delete")
 
 DEFINITION = """\
@@ -106,7 +106,7 @@ def lowered(words: Sequence[str]) -> tuple[str, ...]:
         elif word in ("--add", "--workers", "--top"):
             found[place + 1] = "1"
         elif word == "--seeds":
-            found[place + 1] = str(MOST)
+            found[place + 1] = "3"
     if found[0] in ("sweep", "confirm") and not {"--workers", "--help", "--dry-run"} & set(found):
         found += ["--workers", "1"]
     if found[0] == "confirm" and "--help" not in found:

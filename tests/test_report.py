@@ -657,7 +657,7 @@ def test_json_is_strict_and_complete(
     assert read == to_json(outcome)
     assert list(read) == [
         *("schema", "study", "dataset", "targets", "what_if", "trials"),
-        *("meets", "nearest", "binding_target", "validation_is_test"),
+        *("meets", "nearest", "tested", "binding_target", "validation_is_test"),
         *("advice", "importance", "summary"),
     ]
     for entry in (*read["meets"], *read["nearest"]):

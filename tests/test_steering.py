@@ -18,7 +18,7 @@ from stubs import definition
 from studies import FAR, GOOD, begin, open_named, tell
 from test_scheduler import Sweep
 
-from tuner.commands.goals import Goal, candidate, confirmed_count, enough
+from tuner.commands.goals import Goal, candidate, confirmed_count, enough, needed_score
 from tuner.report.selection import Outcome, select
 from tuner.search.tpe import History
 from tuner.training.base import Link
@@ -143,7 +143,7 @@ def outcome_of(*records: TrialRecord) -> Outcome:
     return select("s", "digits", records, made.targets, made.epoch, len(records))
 
 
-def trial(origin: int, val: float, repeats: Sequence[float] = ()) -> TrialRecord:
+def trial(origin: int, val: float, repeats: Sequence[float | None] = ()) -> TrialRecord:
     """One epoch; the repeats are judged at it."""
     row = EpochMetrics(1, val, 0.3, 0.93, 0.2, parameters=1)
     return TrialRecord(
@@ -155,15 +155,18 @@ def trial(origin: int, val: float, repeats: Sequence[float] = ()) -> TrialRecord
         epochs=(row,),
         repeats=tuple(
             Repeat(
-                *("fresh", index, index, SplitSpec(seed=index), 1, "complete"),
-                epochs=(replace(row, val_accuracy=value),),
+                *("fresh", index, index, SplitSpec(seed=index), 1),
+                status="failed" if value is None else "complete",
+                epochs=()
+                if value is None
+                else (replace(row, val_accuracy=value, train_accuracy=0.93 + index / 1e4),),
             )
             for index, value in enumerate(repeats)
         ),
     )
 
 
-FLUKE, PROVEN = (0.88, 0.89, 0.88), (0.92, 0.921, 0.922)
+FLUKE, PROVEN, LOST = (0.88, 0.89, 0.881), (0.92, 0.921, 0.922), (None,)
 
 
 @pytest.mark.parametrize(
@@ -175,11 +178,26 @@ FLUKE, PROVEN = (0.88, 0.89, 0.88), (0.92, 0.921, 0.922)
         ([trial(0, 0.905, FLUKE), trial(1, 0.909)], 1),  # above it
         ([trial(0, 0.909, PROVEN), trial(1, 0.905)], 1),  # success is no bar for the next one
         ([trial(0, 0.905, FLUKE)], None),
+        ([trial(0, 0.905, PROVEN[:1]), trial(1, 0.909)], 0),  # what was interrupted comes first
+        ([trial(0, 0.905, PROVEN[:2]), trial(1, 0.909)], 0),
+        ([trial(0, 0.909, LOST), trial(1, 0.905)], None),  # what cannot be repeated is no candidate
+        ([trial(0, 0.905, LOST), trial(1, 0.909)], 1),
     ],
 )
 def test_who_is_put_to_the_test(records: Sequence[TrialRecord], number: int | None) -> None:
-    found = candidate(outcome_of(*records))
+    found = candidate(outcome_of(*records), 3)
     assert (None if found is None else found.trial) == number
+
+
+def test_a_candidate_needs_the_margin_that_the_bound_will_take_off() -> None:
+    near, clear = outcome_of(trial(0, 0.901)), outcome_of(trial(0, 0.909))
+    needed = needed_score(near, 12_000, 5)
+    # sqrt(0.9 * 0.1 / 12000) * t(0.95, 4) / sqrt(5), in points
+    assert needed == pytest.approx(0.2611, abs=1e-3)
+    assert candidate(near, 5, needed) is None
+    assert candidate(clear, 5, needed) is not None
+    assert candidate(near, 5) is not None  # when nothing better will come
+    assert needed_score(outcome_of(trial(0, 0.9, FLUKE)), 12_000, 5) > needed  # Holm's price
 
 
 @pytest.mark.parametrize(
@@ -188,13 +206,14 @@ def test_who_is_put_to_the_test(records: Sequence[TrialRecord], number: int | No
         (Goal(), False),
         (Goal(met=2), True),
         (Goal(met=3), False),
-        (Goal(confirmed=1), True),
-        (Goal(confirmed=2), False),
+        (Goal(confirmed=1, seeds=3), True),
+        (Goal(confirmed=2, seeds=3), False),
+        (Goal(confirmed=1, seeds=4), False),  # its test was interrupted
     ],
 )
 def test_when_a_goal_is_reached(goal: Goal, reached: bool) -> None:
     outcome = outcome_of(trial(0, 0.92, PROVEN), trial(1, 0.91), trial(2, 0.85))
-    assert confirmed_count(outcome) == 1
+    assert confirmed_count(outcome, 3) == 1
     assert goal.reached(outcome) is reached
 
 
@@ -207,7 +226,7 @@ def test_the_outcome_is_looked_at_only_when_another_trial_meets(tmp_path: Path) 
         looks.append(len(study.ended))
         return outcome_of(*study.records())
 
-    asks = enough(Goal(met=2), study, made, look)
+    asks = enough(Goal(met=2), study, made, look, lambda outcome: False)
     answers = []
     for told in (None, FAR, FAR, GOOD, FAR, GOOD):
         if told is not None:

@@ -24,7 +24,7 @@ from tuner.cli.options import (
 @click.argument("study", metavar="NAME", shell_complete=complete_studies)
 @click.option(
     "--seeds",
-    type=click.IntRange(2),
+    type=click.IntRange(3),
     default=5,
     show_default=True,
     help="Fresh seeds a trial; more of them narrow the bounds, and those trained before count.",

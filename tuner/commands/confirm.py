@@ -15,7 +15,7 @@ from tuner.commands.output import print_closing, print_outcomes, result_console
 from tuner.commands.plan import Plan, stored_plan
 from tuner.commands.proof_progress import ProofProgress
 from tuner.commands.proof_record import record_proofs
-from tuner.commands.proving import SEEDS, TOP, Proving, plan_all, prove
+from tuner.commands.proving import SEEDS, TOP, Proving, plan_all, prove, proving_alone
 from tuner.commands.repeating import data_of
 from tuner.commands.report import find_studies, outcome_of, restored
 from tuner.commands.running import NONE_MEETS, Interruption, signals_to, start_executor
@@ -86,10 +86,20 @@ def run_confirm(request: ConfirmRequest) -> int:
         "Repeats that run finish; press Ctrl-C again to stop at once.\n",
         "Giving up the repeats that run …\n",
     )
-    with closing(study), signals_to(interruption):
+    with (
+        closing(study),
+        signals_to(interruption),
+        proving_alone(workspace, study) as alone,
+    ):
+        if not alone:
+            raise StudyError(
+                f"another process is confirming trials of {plan.study}.\n"
+                "Wait for its end; what it has done will not be done again."
+            )
         origins = [entry.trial for entry in chosen]
         _prove(request, workspace, plan, study, origins, console, interruption)
-        record_proofs(workspace, plan, study, request.command, _teller(console))
+        if not interruption.controls.hand_back:
+            record_proofs(workspace, plan, study, request.command, _teller(console))
     (summary,) = find_studies(workspace, [request.name])
     outcome = outcome_of(summary)
     tested = [entry for entry in outcome.entries if entry.trial in origins]
@@ -118,6 +128,11 @@ def _prove(
     progress = ProofProgress(console, plan.definition.targets, planned, request.verbosity)
     if not planned and request.verbosity >= 0:
         progress.say("All repeats are there already; nothing is trained.")
+    fresh = [r for r in study.records() if any(p.kind == "fresh" for p in r.repeats)]
+    if request.same_split and any(r.origin in origins for r in fresh):
+        progress.say(
+            "There are repeats on fresh splits, and they decide; --same-split adds to them."
+        )
     with ExitStack() as stack:
         executor = None
         if planned:

@@ -7,15 +7,19 @@ The test split is read here and nowhere else, for confirmed trials alone, once e
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tuner.commands.plan import Plan
 from tuner.commands.repeating import chosen_epoch
+from tuner.errors import TunerError
 from tuner.executors.base import Executor
 from tuner.executors.errand import run_errand
+from tuner.locks import are_missing, open_lock, try_lock
 from tuner.report.confirmation import Confirmation, confirmations, judged_repeats
 from tuner.report.selection import judge
 from tuner.search.records import repeat_key, test_key
@@ -82,7 +86,7 @@ def prove(
     """Train what is missing of the repeats of these trials, and test those that are confirmed.
 
     Args:
-        proving: see there.
+        proving: see there. One process at a time proves trials of a study (`proving_alone`).
         origins: the trials.
         seeds: fresh seeds a trial.
         same_split: keep each trial's own split.
@@ -117,7 +121,24 @@ def prove(
         _restore_weights(proving, origin)
     if reason == "done":
         read_test_split(proving, origins)
+        _tidy(proving, origins)
     return reason
+
+
+@contextmanager
+def proving_alone(workspace: Workspace, study: SweepStudy) -> Iterator[bool]:
+    """Whether no other process proves trials of this study; none begins during the block."""
+    descriptor = open_lock(workspace.lock(f"confirm-{study.uid}"))
+    try:
+        try:
+            alone = try_lock(descriptor)
+        except OSError as error:
+            if not are_missing(error):
+                raise
+            alone = True  # `say_missing` has said what that means
+        yield alone
+    finally:
+        os.close(descriptor)
 
 
 def plan_all(
@@ -177,10 +198,10 @@ def _read_test(proving: Proving, origin: int) -> None:
     own = weights_file(proving.folder, record, "own", 0)
     first = Path(record.weights) if record.weights else own if own.exists() else None
     known = [file for file in files if file.exists()]
-    if first is None and known:
-        first = known[0]
     if first is None:
-        proving.say(f"The weights of trial {origin} are gone: train it again by `tuner export`.")
+        proving.say(
+            f"The weights of trial {origin} are gone, so that the test split was not read for it."
+        )
         return
     spec = spec_of(record, proving.plan.data.path)
     request: dict[str, object] = {
@@ -189,12 +210,12 @@ def _read_test(proving: Proving, origin: int) -> None:
         "part": "test",
         "out": None,
     }
-    if proving.predict is not None:
-        figures = proving.predict(request)["figures"]
-    else:
-        figures = run_errand("tuner.training.inference:predict", request, proving.workspace.logs)[
-            "figures"
-        ]
+    try:
+        figures = _figures(proving, request)
+    except TunerError as error:
+        if not proving.controls.hand_back:
+            proving.say(f"The test split was not read for trial {origin}: {error}")
+        return
     definition = proving.plan.definition
     judged = [judge(r, definition.targets, definition.epoch).verdict for r in records]
     score = TestScore(
@@ -207,8 +228,33 @@ def _read_test(proving: Proving, origin: int) -> None:
         at=time.time(),
     )
     proving.study.note(test_key(record.number), score.to_json())
-    for file in (*files, own):
-        file.unlink(missing_ok=True)
+
+
+def _figures(proving: Proving, request: dict[str, object]) -> list[dict[str, float]]:
+    if proving.predict is not None:
+        return proving.predict(request)["figures"]
+    found: list[dict[str, float]] = run_errand(
+        "tuner.training.inference:predict",
+        request,
+        proving.workspace.logs,
+        lambda: proving.controls.hand_back,
+    )["figures"]
+    return found
+
+
+def _tidy(proving: Proving, origins: Sequence[int]) -> None:
+    """Remove the weights of repeats that nothing will ask for again."""
+    found = verdicts(proving)
+    for record in proving.study.records():
+        over = record.origin in found and (
+            found[record.origin].verdict == "fluke"
+            or record.test is not None
+            or not proving.plan.data.has_test
+        )
+        if record.origin in origins and over:
+            for repeat in record.repeats:
+                file = weights_file(proving.folder, record, repeat.kind, repeat.index)
+                file.unlink(missing_ok=True)
 
 
 def _is_futile(proving: Proving, origin: int) -> bool:

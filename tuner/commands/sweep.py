@@ -6,33 +6,29 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-from tuner.commands.goals import Goal, candidate, enough
+from tuner.commands.goals import Goal
 from tuner.commands.machine import fitting_workers
 from tuner.commands.output import print_outcomes
 from tuner.commands.plan import Plan, make_plan
 from tuner.commands.progress import Observer, make_observer
-from tuner.commands.proof_progress import ProofProgress
-from tuner.commands.proof_record import record_proofs
-from tuner.commands.proving import SEEDS, Proving, plan_all, prove, verdicts
 from tuner.commands.running import (
     NONE_MEETS,
     Interruption,
     Job,
     signals_to,
-    start_executor,
     train_trials,
 )
+from tuner.commands.until import Until
 from tuner.data.prepared import keep as keep_data
 from tuner.definition import Overrides
 from tuner.errors import StudyError, UsageError
-from tuner.executors.base import Executor
-from tuner.report.confirmation_table import verdict_text
-from tuner.report.selection import Entry, Outcome
+from tuner.report.selection import Outcome
 from tuner.report.wording import trials_text
 from tuner.search.opening import open_study
 from tuner.search.owners import Owner
@@ -60,7 +56,6 @@ class SweepRequest:
         verbosity: -1 for no progress, 0 for the usual, 1 for a line an epoch as well.
         dry_run: print proposals, train nothing.
         goal: what ends the sweep early.
-        seeds: fresh seeds of a confirmation within the sweep.
         command: the command line, for the record.
     """
 
@@ -77,7 +72,6 @@ class SweepRequest:
     verbosity: int = 0
     dry_run: bool = False
     goal: Goal = field(default_factory=Goal)
-    seeds: int = SEEDS
     command: str = ""
 
 
@@ -114,6 +108,12 @@ def _run(
     names = [plan.study for plan in plans]
     if len(set(names)) < len(names):
         raise UsageError(f"two of these sweeps are one study: {', '.join(names)}.")
+    for plan in plans:
+        if request.goal.confirmed is not None and plan.definition.split.kind == "test":
+            raise UsageError(
+                f"{plan.study} validates on the test split (validation: test): nothing is left to "
+                "confirm a trial on.\nLeave --until-confirmed away, or use `validation: 0.2`."
+            )
     if request.dry_run:
         from tuner.commands.preview import print_preview
 
@@ -137,7 +137,7 @@ def _run(
     print_outcomes(outcomes, request.format, definitions)
     if interruption.exit_code is not None:
         return interruption.exit_code
-    asked = request.goal != Goal()
+    asked = request.goal.asked
     reached = (request.goal.reached(o) if asked else bool(o.meets) for o in outcomes)
     return 0 if all(reached) or request.exit_zero else NONE_MEETS
 
@@ -163,11 +163,12 @@ def _run_one(
     if workers == 0 and request.verbosity >= 0:
         said = f"All {len(done)} trials of {plan.study} are done and nothing is left to train."
         console.print(Text(f"{said} --add 10 asks for ten more."), soft_wrap=True)
-    reason = (
-        _until(request, job, console, controls)
-        if request.goal != Goal()
-        else train_trials(job, _observer(request, job, console), controls)
-    )
+    if request.goal.asked:
+        show = partial(_observer, request, job, console)
+        until = Until(request.goal, job, console, controls, show, request.verbosity)
+        reason = until.run()
+    else:
+        reason = train_trials(job, _observer(request, job, console), controls)
     if reason in ("exhausted", "enough"):
         total = len(study.records())
         study.set_requested(total)
@@ -193,54 +194,6 @@ def _observer(request: SweepRequest, job: Job, console: Console) -> Observer:
         job.workers,
         request.verbosity,
     )
-
-
-def _until(request: SweepRequest, job: Job, console: Console, controls: Controls) -> StopReason:
-    """Train until the goal is reached, putting candidates to the test where it asks for that."""
-    goal, plan, study = request.goal, job.plan, job.study
-    with closing(start_executor(job.workspace, plan.data, job.workers)) as executor:
-        while True:
-            outcome = job.outcome()
-            if goal.reached(outcome):
-                return "enough"
-            entry = None if goal.confirmed is None else candidate(outcome)
-            if entry is not None:
-                reason = _put_to_the_test(request, job, console, controls, executor, entry)
-                if reason != "done":
-                    return reason
-                continue
-            asks = enough(goal, study, plan.definition, job.outcome)
-            observer = _observer(request, job, console)
-            reason = train_trials(replace(job, enough=asks), observer, controls, executor)
-            if reason != "enough":
-                return reason
-
-
-def _put_to_the_test(
-    request: SweepRequest,
-    job: Job,
-    console: Console,
-    controls: Controls,
-    executor: Executor,
-    entry: Entry,
-) -> StopReason:
-    """Confirm one trial with the sweep's own workers."""
-    plan, study = job.plan, job.study
-    folder = job.workspace.weights(study.uid)
-    (planned,) = plan_all(
-        study, plan, folder, [entry.trial], request.seeds, same_split=False, own=False
-    )
-    progress = ProofProgress(console, plan.definition.targets, planned, request.verbosity)
-    with progress:
-        proving = Proving(
-            job.workspace, plan, study, executor, controls, progress, progress.say, job.deadline
-        )
-        reason = prove(proving, [entry.trial], request.seeds, own=False, give_up_early=True)
-    record_proofs(job.workspace, plan, study, request.command, progress.say)
-    found = verdicts(proving).get(entry.trial)
-    if found is not None and request.verbosity >= 0:
-        progress.say(f"trial {entry.trial} is {found.verdict}: {verdict_text(found)}")
-    return reason
 
 
 def _total(request: SweepRequest, plan: Plan, before: Sequence[TrialRecord]) -> int:

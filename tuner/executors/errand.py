@@ -16,21 +16,32 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tuner import errors
 
+POLL_SECONDS = 0.1
 
-def run_errand(function: str, request: Mapping[str, Any], logs: Path) -> dict[str, Any]:
+
+def run_errand(
+    function: str,
+    request: Mapping[str, Any],
+    logs: Path,
+    stop: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
     """What `function` answers to `request`, computed in a process of its own.
+
+    The child ends with this process, in whatever way it ends.
 
     Args:
         function: dotted path `package.module:function` of a function from dict to dict.
         request: plain JSON values.
         logs: folder for what the child prints; the log of a job that went well is removed.
+        stop: asked while the child works; true ends it.
 
     Raises:
         TunerError: what the function raised, of the same class.
@@ -53,14 +64,18 @@ def run_errand(function: str, request: Mapping[str, Any], logs: Path) -> dict[st
         command = [sys.executable, "-P", "-m", __spec__.name, function, str(asked), str(answered)]
         with log.open("wb") as printed:
             child = subprocess.Popen(  # noqa: S603
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=printed, stderr=printed
+                command, env=environment, stdin=subprocess.PIPE, stdout=printed, stderr=printed
             )
             try:
-                child.wait()
+                while child.poll() is None and not stop():
+                    with suppress(subprocess.TimeoutExpired):
+                        child.wait(POLL_SECONDS)
             finally:
                 if child.poll() is None:
                     child.kill()
                     child.wait()
+                if child.stdin is not None:
+                    child.stdin.close()
         try:
             answer: dict[str, Any] = json.loads(answered.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -76,9 +91,18 @@ def run_errand(function: str, request: Mapping[str, Any], logs: Path) -> dict[st
         return found
 
 
+def _end_with_parent() -> None:
+    """Nothing ever comes through standard input; its end is the death of whoever started us."""
+    with suppress(OSError):
+        while os.read(0, 4096):
+            pass
+    os._exit(1)
+
+
 def main(argv: Sequence[str]) -> int:
     """Entry of the child: `function`, the file of the request, the file for the answer."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, and ends this process
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     function, asked, answered = argv[0], Path(argv[1]), Path(argv[2])
     module, name = function.split(":")
     request = json.loads(asked.read_text(encoding="utf-8"))

@@ -8,9 +8,11 @@ Per target, the bound is the one-sided confidence bound of the mean over the rep
 mean -+ t(level, n - 1) * sd / sqrt(n) (Student 1908). A trial has to meet all of its targets, so
 its p-value is the largest of its targets' (an intersection-union test, Berger 1982) and targets
 need no correction among themselves. Over all trials of the study that were put to the test, Holm's
-step-down procedure (Holm 1979) keeps the chance that any of them is confirmed wrongly at 5 %: the
-bounds of a trial are those of the level at which Holm tests it, so that "the bounds meet" and "Holm
-rejects" are the same. The share of passes has the interval of Clopper & Pearson (1934).
+step-down procedure (Holm 1979) keeps the chance that any of them is confirmed wrongly at 5 %, for
+a number of seeds and trials that was fixed beforehand (docs/confirm.md says what looking again
+costs): the bounds of a trial are those of the level at which Holm tests it, so that "the bounds
+meet" and "Holm rejects" are the same. The share of passes has the interval of Clopper & Pearson
+(1934).
 
 What the bounds are about: the mean over seeds and over splits of this data set. Fresh splits share
 most of their rows, so that another data set of the same kind can differ by more.
@@ -25,7 +27,7 @@ from statistics import fmean, stdev
 from typing import Literal
 
 from tuner import epochs as epoch_rules
-from tuner.targets import Target, unique
+from tuner.targets import DOMAINS, Target, unique
 from tuner.trial import EpochMetrics, EpochRule, Repeat, TestScore, TrialRecord
 
 ConfirmationVerdict = Literal["confirmed", "marginal", "fluke"]
@@ -36,6 +38,9 @@ ALPHA = 0.05
 
 FEWEST = 2
 """Repeats below which there is no bound."""
+
+TINY = 1e-12
+"""What rounding may add to 1 - level."""
 
 CLOSE = 0.002
 """A repeat of a trial's own seed whose accuracies are this near is called close, not another."""
@@ -150,27 +155,33 @@ def confirmations(
 
 
 def judged_repeats(repeats: Sequence[Repeat]) -> list[Repeat]:
-    """The repeats that the verdict is made of: fresh splits where there are any, else the same.
+    """The repeats that the verdict is made of: on fresh splits where there are two, else the same.
 
     A repeat that failed by itself (not a finite loss, say) is judged too: it passes nothing.
     """
     fresh = [r for r in repeats if r.kind == "fresh" and r.status in ("complete", "nan")]
-    return fresh or [r for r in repeats if r.kind == "same" and r.status in ("complete", "nan")]
+    same = [r for r in repeats if r.kind == "same" and r.status in ("complete", "nan")]
+    # A single fresh one, as an interruption leaves it, proves nothing and hides nothing.
+    return fresh if len(fresh) >= FEWEST or not same else same
 
 
 def p_value(target: Target, values: Sequence[float]) -> float:
     """One-sided p-value of "the mean does not meet `target`", by Student's t.
 
-    1 where there are fewer than two values or one is not finite; without any spread, 0 where the
-    common value meets the target and 1 where not.
+    1 where there are fewer than two values or one is not finite. Accuracies on few rows come in
+    steps, and equal ones by chance: values without any spread that meet count as in a sign test,
+    1 / 2^n. Certain, and 0, is only what no seed can change: a count of weights that meets, and a
+    limit that nothing can break.
     """
     from scipy import stats
 
+    if _is_certain(target, values):
+        return 0.0
     if len(values) < FEWEST or not all(map(math.isfinite, values)):
         return 1.0
     mean, sd = fmean(values), stdev(values)
     if sd == 0.0:
-        return 0.0 if target.met_by(mean) else 1.0
+        return 0.5 ** len(values) if target.met_by(mean) else 1.0
     distance = mean - target.value if target.is_floor else target.value - mean
     return float(stats.t.sf(distance * math.sqrt(len(values)) / sd, len(values) - 1))
 
@@ -182,8 +193,21 @@ def bound(target: Target, values: Sequence[float], level: float) -> float | None
     if len(values) < FEWEST or not all(map(math.isfinite, values)):
         return None
     mean, sd = fmean(values), stdev(values)
+    if sd == 0.0 and p_value(target, values) > 1.0 - level + TINY:
+        return None
     reach = float(stats.t.ppf(level, len(values) - 1)) * sd / math.sqrt(len(values))
     return mean - reach if target.is_floor else mean + reach
+
+
+def _is_certain(target: Target, values: Sequence[float]) -> bool:
+    """Whether every seed meets the target without chance having a say."""
+    if not values or not all(target.met_by(v) for v in values):
+        return False
+    low, high = DOMAINS[target.metric]
+    unbreakable = (
+        target.met_by(low) if target.is_floor else high is not None and target.met_by(high)
+    )
+    return unbreakable or (target.metric == "parameters" and len(set(values)) == 1)
 
 
 def holm_levels(p_values: Mapping[int, float], alpha: float = ALPHA) -> dict[int, float]:
@@ -202,6 +226,22 @@ def holm_levels(p_values: Mapping[int, float], alpha: float = ALPHA) -> dict[int
         if rejecting and divisor > 1:
             divisor -= 1
     return levels
+
+
+def expected_reach(share: float, rows: int, seeds: int, family: int) -> float:
+    """How far the bound of an accuracy will lie from its mean, if counting alone made it vary.
+
+    Args:
+        share: the accuracy, in (0, 1).
+        rows: validation rows.
+        seeds: repeats.
+        family: trials put to the test, this one included.
+    """
+    from scipy import stats
+
+    level = 1.0 - ALPHA / family
+    sd = math.sqrt(share * (1.0 - share) / rows)
+    return float(stats.t.ppf(level, seeds - 1)) * sd / math.sqrt(seeds)
 
 
 def pass_interval(passes: int, seeds: int, level: float = 0.95) -> tuple[float, float]:
@@ -228,7 +268,7 @@ def _confirmation(
 ) -> Confirmation:
     repeats = judged_repeats(record.repeats)
     bounds = tuple(_target_bound(t, repeats, level) for t in targets)
-    rejected = p <= 1.0 - level + 1e-12
+    rejected = p <= 1.0 - level + TINY
     verdict: ConfirmationVerdict = "fluke"
     if all(b.met_by_mean for b in bounds):
         verdict = "confirmed" if rejected else "marginal"

@@ -42,6 +42,7 @@ def to_json(
         "trials": asdict(outcome.counts),
         "meets": [entry_json(entry) for entry in outcome.meets],
         "nearest": [entry_json(entry) for entry in outcome.nearest],
+        "tested": [entry_json(entry) for entry in outcome.entries if entry.confirmation],
         "binding_target": outcome.binding_target,
         "validation_is_test": outcome.banner is not None,
         "advice": [asdict(one) for one in advice],

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tuner.definition import ENGINE_BEFORE
-from tuner.errors import StudyError, TrainingError
+from tuner.errors import StudyError
 from tuner.executors.base import EpochDone, Executor, SuggestAsked, TrialDone
 from tuner.search.sampling import derive_seed
 from tuner.search.scheduler import POLL_SECONDS, Controls, StopReason
@@ -30,6 +30,8 @@ from tuner.trial import (
 )
 
 MOST_ATTEMPTS = 3
+UNTOLD = ("failed", "oom")
+"""How a repeat can end that says nothing of its configuration; the next command tries it again."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def plan_repeats(
             f"trial {record.origin} was validated on the test split (validation: test), so that "
             "nothing is left to confirm it on.\nSweep with `validation: 0.2`, under another name."
         )
-    stored = {(r.kind, r.index) for r in record.repeats if r.status != "failed"}
+    stored = {(r.kind, r.index) for r in record.repeats if r.status not in UNTOLD}
     kind: RepeatKind = "same" if same_split else "fresh"
     wanted: list[tuple[RepeatKind, int]] = [("own", 0)] if own else []
     wanted += [(kind, index) for index in range(seeds)]
@@ -168,8 +170,8 @@ def run_repeats(
         deadline: `time.monotonic()` at which what runs is given up, or None.
         futile: asked before a repeat begins; true leaves it out.
 
-    Raises:
-        TrainingError: a repeat fails for good.
+    A repeat that fails three times, or for lack of memory, is kept as such, and the others of its
+    trial are left out.
     """
     waiting = deque(planned)
     running: dict[str, Planned] = {}
@@ -197,21 +199,23 @@ def run_repeats(
                 observe(RepeatProgressed(item, event.metrics))
             elif isinstance(event, SuggestAsked):
                 executor.answer(event.attempt, item.spec.params[event.name])
-            elif isinstance(event, TrialDone) and event.result.status != "failed":
+            elif isinstance(event, TrialDone) and event.result.status not in UNTOLD:
                 del running[event.attempt]
                 repeat = _ended(item, event.result)
                 keep(item, repeat)
                 observe(RepeatEnded(item, repeat))
-            else:  # lost, or an exception of the trainer's
+            else:  # lost, an exception of the trainer's, or lack of memory
                 del running[event.attempt]
                 why = event.result.message if isinstance(event, TrialDone) else event.reason
                 attempts[event.attempt] = attempts.get(event.attempt, 0) + 1
-                if attempts[event.attempt] >= MOST_ATTEMPTS:
-                    raise TrainingError(
-                        f"trial {item.record.origin} cannot be repeated: {why}.\n"
-                        "What the workers printed is in .tuner/logs."
-                    )
-                waiting.appendleft(item)
+                if attempts[event.attempt] < MOST_ATTEMPTS:
+                    waiting.appendleft(item)
+                    continue
+                now = time.time()
+                repeat = replace(item.repeat, message=why, started=now, ended=now)
+                waiting = deque(w for w in waiting if w.record.origin != item.record.origin)
+                keep(item, repeat)
+                observe(RepeatEnded(item, repeat))
 
 
 def _ended(planned: Planned, result: TrialResult) -> Repeat:

@@ -18,7 +18,8 @@ from tuner.trial import Repeat
 HOLM = (
     "The more trials are put to the test, the likelier one of them passes by luck. So the bounds "
     "are stricter than 95 % where several were tested (Holm's step-down procedure): the chance "
-    "that any of them is confirmed wrongly stays at 5 %, over all of them together."
+    "that any of them is confirmed wrongly stays at 5 %, over all of them together, where seeds "
+    "and trials were fixed beforehand; looking again with more seeds or more trials adds to it."
 )
 JUDGED = (
     "Every repeat is judged at the epoch of the original trial; its own best epoch is shown beside "

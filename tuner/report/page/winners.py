@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tuner.data.prepared import Prepared
+from tuner.epochs import choose
 from tuner.report.page.examples import Example, examples_of
 from tuner.report.page.mistakes import (
     EXAMPLES,
@@ -22,6 +23,7 @@ from tuner.report.page.mistakes import (
 )
 from tuner.report.page.words import named
 from tuner.report.selection import Entry
+from tuner.targets import parse_targets
 from tuner.trial import TrialSpec
 
 
@@ -78,6 +80,9 @@ def _mistakes(entry: Entry, file: Path, prepared: Prepared) -> WinnerMistakes:
         labels = kept["labels"].astype(np.int64)
         probabilities = kept["probabilities"]
     spec = TrialSpec.from_json(entry.record.spec)
+    # The weights are those of the study's own choice, whatever other targets are looked at.
+    targets = tuple(target for text in spec.targets for target in parse_targets(text))
+    choice = choose(entry.record.epochs, targets, spec.epoch)
     predicted = predicted_of(probabilities)
     matrix = confusion(labels, predicted, prepared.n_classes)
     scores = sorted(
@@ -88,7 +93,7 @@ def _mistakes(entry: Entry, file: Path, prepared: Prepared) -> WinnerMistakes:
     return WinnerMistakes(
         trial=entry.trial,
         label=named(entry),
-        epoch=entry.chosen.epoch if entry.chosen else 0,
+        epoch=choice.metrics.epoch if choice else 0,
         rows=len(labels),
         wrong=int(np.count_nonzero(predicted != labels)),
         on_test=spec.split.kind == "test",
