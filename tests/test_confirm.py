@@ -114,6 +114,7 @@ def test_the_test_score_is_that_of_the_kept_weights(
     assert trial.test.looked_at == 4
 
 
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader")
 def test_mlflow_shows_repeats_under_their_trial(confirmed: tuple[Path, dict[str, Any]]) -> None:
     folder, raw = confirmed
     from mlflow.tracking import MlflowClient
