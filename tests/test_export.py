@@ -362,7 +362,7 @@ def test_a_card_shows_the_proof_and_the_test_score(tmp_path: Path) -> None:
             split=SplitSpec(seed=index),
             epoch=2,
             status="complete",
-            epochs=(EpochMetrics(2, 0.93 + index / 1000, 0.2, 0.94, 0.1),),
+            epochs=(EpochMetrics(2, 0.93 + index / 1000, 0.2, 0.94 + index / 10_000, 0.1),),
         )
         for index in range(3)
     )

@@ -88,6 +88,10 @@ def repeated(
                 replace(
                     e,
                     val_accuracy=None if e.val_accuracy is None else e.val_accuracy + shift,
+                    # Equal figures would have no spread, and no bound.
+                    train_accuracy=None
+                    if e.train_accuracy is None
+                    else e.train_accuracy + index / 10_000,
                 )
                 for e in trial.epochs
             ),
