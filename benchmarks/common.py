@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tuner.commands.machine import cores
-from tuner.commands.machine import versions as tuner_versions
+from tuner.versions import versions as tuner_versions
 
 DATA_FILE = "fashion_mnist.npz"
 # Beside what `tuner` itself counts: what the peers need.

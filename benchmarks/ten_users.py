@@ -25,9 +25,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tuner.commands.machine import cores, free_memory, versions
+from tuner.commands.machine import cores, free_memory
 from tuner.search.records import StudySummary, summaries
 from tuner.tracking.mlflow_store import MlflowStore, SweepRun
+from tuner.versions import versions
 from tuner.workspace import Workspace
 
 BYTES_EACH = 800_000_000

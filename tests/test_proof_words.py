@@ -23,11 +23,19 @@ from tuner.cli import run
 from tuner.report.diagnosis import Advice
 from tuner.report.jsonout import dumps, to_csv, to_json
 from tuner.report.markdown import code, escaped, table, to_markdown
+from tuner.report.page.answer import CARDS, candidates_of, headline, lead
+from tuner.report.page.words import goals
 from tuner.report.selection import Outcome, select
 from tuner.report.sentences import next_command, sentence
 from tuner.report.tables import outcome_table, summary_table
 from tuner.report.trial_page import TrialPage
-from tuner.report.trial_view import TrialDetails, next_after, trial_json, trial_sentence
+from tuner.report.trial_view import (
+    TrialDetails,
+    leading,
+    next_after,
+    trial_json,
+    trial_sentence,
+)
 from tuner.targets import METRICS, parse_targets
 from tuner.trial import EpochMetrics, Repeat, RepeatKind, SplitSpec, TestScore, TrialRecord
 
@@ -87,6 +95,10 @@ def printed(shown: ConsoleRenderable, width: int = 80) -> str:
 CONFIRMED = outcome(trial(0, GOOD, 0.905, test=TEST), trial(1, val=0.93), trial(2, POOR, 0.92))
 MARGINAL = outcome(trial(0, MIDDLING), trial(1, POOR, 0.93), trial(2, val=0.88))
 FLUKES = outcome(trial(0, POOR), trial(1, POOR))
+
+
+UNLUCKY = outcome(trial(0, GOOD, 0.899), trial(1, val=0.85))
+"""Its own figures miss by a hair; on fresh seeds it holds."""
 
 
 # --- order and words ----------------------------------------------------------------------------
@@ -214,7 +226,7 @@ def test_the_json_has_all_of_a_confirmation() -> None:
     proof = json.loads(dumps([found]))["meets"][0]["confirmation"]
     assert list(proof) == [
         *("verdict", "passes", "seeds", "interval", "level", "p_value", "family", "same_split"),
-        *("reproduces", "difference", "epoch", "seconds", "targets", "repeats", "test"),
+        *("reproduces", "difference", "changed", "epoch", "seconds", "targets", "repeats", "test"),
     ]
     assert (proof["verdict"], proof["passes"], proof["seeds"]) == ("confirmed", 5, 5)
     assert proof["reproduces"] == "closely"  # its second epoch is another one
@@ -353,3 +365,42 @@ def test_report_advises_in_every_form(
     shown = capsys.readouterr().out
     assert f"## What to change\n\n- {told}\n" in shown
     assert shown.startswith("# s on digits: val_accuracy >= 0.9 and train_accuracy \\< 0.95\n")
+
+
+# --- a trial that misses by its own figures, and is confirmed -----------------------------------
+
+ALL_THE_SAME = (
+    "Trial 0 misses by its own figures and is confirmed all the same: 5 of 5 fresh seeds pass at "
+    "epoch 1, val 0.905 (at least 0.904) and train 0.932 (at most 0.933)."
+)
+
+
+def test_bad_luck_is_said_in_the_sentence_and_leads_on() -> None:
+    assert [e.trial for e in UNLUCKY.meets] == []
+    assert [e.trial for e in UNLUCKY.confirmed] == [0]
+    assert sentence(UNLUCKY).startswith("None of 2 trials meets")
+    assert sentence(UNLUCKY).endswith(f". {ALL_THE_SAME}")
+    assert next_command(UNLUCKY) == "tuner export s --trial 0"
+    assert ALL_THE_SAME in to_json(UNLUCKY)["summary"]["sentence"]
+    leader = leading(UNLUCKY)
+    assert leader is not None
+    assert leader.trial == 0
+
+
+def test_bad_luck_stands_behind_what_meets() -> None:
+    found = outcome(trial(0, GOOD, 0.899), trial(1, GOOD), trial(2))
+    assert [e.trial for e in found.confirmed] == [1, 0]
+    assert sentence(found).count("confirmed") == 2
+    assert sentence(found).endswith(f". {ALL_THE_SAME}")
+    assert next_command(found) == "tuner export s"
+
+
+def test_bad_luck_is_on_the_page() -> None:
+    assert headline(UNLUCKY) == (
+        f"Trial 0 is confirmed to meet {goals(TARGETS)}; by its own figures none of 2 trials does."
+    )
+    assert any("passed 5 times" in text for text in lead(UNLUCKY))
+    assert [e.trial for e in candidates_of(UNLUCKY)] == [0, 1]
+    beside = outcome(*(trial(n) for n in range(1, 5)), trial(0, GOOD, 0.899))
+    assert len(candidates_of(beside)) == CARDS + 1
+    assert candidates_of(beside)[-1].trial == 0

@@ -192,6 +192,7 @@ class TrialResult:
         device: what it ran on, as the framework names it.
         weights: file that holds the weights of the chosen epoch, or None.
         timings: seconds by phase: `data`, `compile`, `train`, `evaluate`, `wait`, `save`.
+        versions: of the packages that trained it.
     """
 
     status: ResultStatus
@@ -202,6 +203,7 @@ class TrialResult:
     device: str = ""
     weights: str | None = None
     timings: dict[str, float] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -220,6 +222,7 @@ class Repeat:
         device: what it ran on.
         message: one line where it did not complete; empty otherwise.
         run_id: the tracking run that shows it, or None.
+        versions: of the packages that trained it; empty for repeats of older versions.
     """
 
     kind: RepeatKind
@@ -234,6 +237,7 @@ class Repeat:
     device: str = ""
     message: str = ""
     run_id: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
 
     @property
     def judged(self) -> EpochMetrics | None:
@@ -306,7 +310,7 @@ class TrialRecord:
         device: what it ran on.
         weights: file with the weights of the chosen epoch, or None.
         attempts: how many attempts it took so far; those given back in order do not count.
-        timings: seconds by phase, as in `TrialResult`; empty for trials of older versions.
+        timings, versions: as in `TrialResult`; empty for trials of older versions.
         repeats: trainings that `confirm` made of it, in the order in which they ended.
         test: what it reached on the test split; None unless it was confirmed.
     """
@@ -328,6 +332,7 @@ class TrialRecord:
     weights: str | None = None
     attempts: int = 1
     timings: dict[str, float] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
     repeats: tuple[Repeat, ...] = ()
     test: TestScore | None = None
 

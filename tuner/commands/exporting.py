@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from tuner.commands.machine import versions
 from tuner.commands.repeating import data_of, train_again
 from tuner.data.prepared import Prepared
 from tuner.errors import StudyError, TunerError, UsageError
@@ -39,6 +38,7 @@ from tuner.report.trial_view import trial_name
 from tuner.search.records import StudySummary
 from tuner.search.repeats import spec_of
 from tuner.trial import EpochMetrics, TrialSpec
+from tuner.versions import versions
 from tuner.workspace import Workspace, write_aside
 
 ROWS = {"image": "images", "text": "texts", "table": "rows"}

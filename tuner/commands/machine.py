@@ -1,4 +1,4 @@
-"""What this machine offers: cores and memory for workers, versions for the record.
+"""What this machine offers: cores and memory for workers.
 
 The rule: what a container's or a job's limits allow is what there is, however large the machine.
 Where a system does not say, the nearest thing that it does say counts.
@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import math
 import os
-import platform
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
 WORKER_BYTES = 900_000_000
 WIDEST = 1024
 COPIES_OF_WEIGHTS = 6
-PACKAGES = ("tuner", "tensorflow", "keras", "optuna", "mlflow", "numpy", "scikit-learn")
 ROOT = Path("/")
 NO_LIMIT = 2**60  # version 1 of control groups writes the largest multiple of a page instead
 
@@ -198,17 +195,6 @@ def has_room(needed: int, root: Path = ROOT) -> bool:
     """Whether `needed` bytes more can be taken; true where the system does not say."""
     memory = free_memory(root)
     return memory is None or memory >= needed
-
-
-def versions() -> dict[str, str]:
-    """Versions of what decides a result, Python first."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def user() -> str:

@@ -107,6 +107,7 @@ def train_again(
         started=repeat.started,
         ended=repeat.ended,
         device=repeat.device,
+        versions=repeat.versions,
         weights=str(weights),
     )
 

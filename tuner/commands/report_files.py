@@ -24,6 +24,7 @@ from tuner.report.selection import Outcome
 from tuner.search.records import StudySummary
 from tuner.tracking.apart import RecorderApart
 from tuner.tracking.base import SweepInfo
+from tuner.versions import versions
 from tuner.workspace import Workspace, size_text, write_aside
 
 FOLDER = "report"
@@ -149,7 +150,6 @@ def _page(
     winners: Winners,
     shares: Mapping[str, float],
 ) -> str:
-    from tuner.commands.machine import versions
     from tuner.report.diagnosis import diagnose
     from tuner.report.page.data import Source, page_data
     from tuner.report.page.method import Circumstances

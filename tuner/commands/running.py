@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from tuner.commands.machine import has_room, user, versions, worker_bytes
+from tuner.commands.machine import has_room, user, worker_bytes
 from tuner.commands.plan import Plan
 from tuner.commands.progress import Observer
 from tuner.data.prepared import Prepared
@@ -29,6 +29,7 @@ from tuner.search.ticket import Ticket
 from tuner.tracking.apart import RecorderApart
 from tuner.tracking.base import CloseStatus, SweepInfo
 from tuner.trial import TrialRecord, TrialSpec
+from tuner.versions import versions
 from tuner.workspace import Workspace
 
 INTERRUPTED = 130

@@ -138,7 +138,7 @@ def _run(
     if interruption.exit_code is not None:
         return interruption.exit_code
     asked = request.goal.asked
-    reached = (request.goal.reached(o) if asked else bool(o.meets) for o in outcomes)
+    reached = (request.goal.reached(o) if asked else bool(o.meets or o.confirmed) for o in outcomes)
     return 0 if all(reached) or request.exit_zero else NONE_MEETS
 
 

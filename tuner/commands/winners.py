@@ -45,7 +45,7 @@ class Winners:
 
 def winners_of(outcome: Outcome) -> tuple[Entry, ...]:
     """The trials whose mistakes are worth a look."""
-    return outcome.meets[:WINNERS] or outcome.nearest[:1]
+    return (outcome.meets or outcome.confirmed)[:WINNERS] or outcome.nearest[:1]
 
 
 def predict_winners(workspace: Workspace, outcome: Outcome) -> Winners:

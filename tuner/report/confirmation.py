@@ -29,6 +29,7 @@ from typing import Literal
 from tuner import epochs as epoch_rules
 from tuner.targets import DOMAINS, Target, unique
 from tuner.trial import EpochMetrics, EpochRule, Repeat, TestScore, TrialRecord
+from tuner.versions import changes
 
 ConfirmationVerdict = Literal["confirmed", "marginal", "fluke"]
 Reproduction = Literal["exactly", "closely", "no"]
@@ -91,6 +92,7 @@ class Confirmation:
             in the bounds.
         reproduces: whether the trial's own seed gave its figures again; None where not tried.
         difference: largest difference of an accuracy at the judged epoch in that repetition.
+        changed: what was another device or version in that repetition, `keras 3.15.1, then 3.16.0`.
         best_epochs: each repeat's own best epoch; shown, decides nothing.
         repeats: what all of it was read from, those that failed included.
         test: what the trial reached on the test split, or None.
@@ -114,6 +116,7 @@ class Confirmation:
     repeats: tuple[Repeat, ...]
     test: TestScore | None = None
     seconds: float = 0.0
+    changed: tuple[str, ...] = ()
 
     def mean(self, metric: str) -> float | None:
         """Mean of a figure at the judged epoch over the repeats, a target on it or not."""
@@ -297,6 +300,7 @@ def _confirmation(
         repeats=record.repeats,
         test=record.test,
         seconds=math.fsum(r.ended - r.started for r in record.repeats),
+        changed=() if own is None else _changed(record, own),
     )
 
 
@@ -344,6 +348,13 @@ def _reproduction(record: TrialRecord, own: Repeat, difference: float | None) ->
     if all(theirs.get(epoch) == value for epoch, value in mine.items()):
         return "exactly"
     return "closely" if difference <= CLOSE else "no"
+
+
+def _changed(record: TrialRecord, own: Repeat) -> tuple[str, ...]:
+    found = changes(record.versions, own.versions)
+    if record.device and own.device and record.device != own.device:
+        return (f"device {record.device}, then {own.device}", *found)
+    return found
 
 
 def _curve(epochs: Sequence[EpochMetrics]) -> dict[int, tuple[float | None, float | None]]:

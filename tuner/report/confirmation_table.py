@@ -95,6 +95,8 @@ def notes(outcome: Outcome, entry: Entry) -> list[str]:
         lines.append(f"its own seed gives {word} (accuracy differs by {found.difference:.4f})")
     elif found.reproduces is not None:
         lines.append("its own seed did not come to the judged epoch again")
+    if found.changed and found.reproduces != "exactly":
+        lines.append(f"what differed in that repetition: {'; '.join(found.changed)}")
     if found.family > 1:
         lines.append(
             f"one of {found.family} trials put to the test: bounds are corrected for that (Holm)"

@@ -120,6 +120,7 @@ def _confirmation(found: Confirmation) -> dict[str, Any]:
         "same_split": found.same_split,
         "reproduces": found.reproduces,
         "difference": found.difference,
+        "changed": list(found.changed),
         "epoch": found.epoch,
         "seconds": found.seconds,
         "targets": [

@@ -292,9 +292,15 @@ def _measured(facts: CardFacts) -> str:
     ]
     if record.ended is not None and record.seconds is not None:
         lines.append(f"Trained until {moment(record.ended)}, in {duration_text(record.seconds)}.")
-    found = ", ".join(f"{name} {version}" for name, version in facts.versions.items())
-    lines.append(f"Exported with {found}.")
+    if record.versions:
+        lines.append(f"Trained with {_packages(record.versions)}.")
+    if facts.retrained or facts.versions != record.versions:
+        lines.append(f"Exported with {_packages(facts.versions)}.")
     return _bullets(lines)
+
+
+def _packages(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{escaped(name)} {escaped(version)}" for name, version in versions.items())
 
 
 def _limits(facts: CardFacts) -> str:

@@ -127,6 +127,15 @@ class Outcome:
         """How many trials have a verdict."""
         return sum(entry.verdict is not None for entry in self.entries)
 
+    @property
+    def confirmed(self) -> tuple[Entry, ...]:
+        """Trials whose repeats prove that they meet: those of `meets` first, in its order.
+
+        A trial whose own figures miss can be among the others: its own draw was bad luck.
+        """
+        sure = [e for e in self.entries if e.confirmation and e.confirmation.verdict == "confirmed"]
+        return tuple(sorted(sure, key=lambda e: (e.verdict != "meets", *_by_proof(e))))
+
 
 def select(
     study: str,

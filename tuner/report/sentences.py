@@ -40,13 +40,24 @@ def sentence(outcome: Outcome) -> str:
     goal = listed([t.text for t in outcome.targets]) or "the empty list of targets"
     if outcome.meets:
         verb = "meets" if len(outcome.meets) == 1 else "meet"
-        return f"{len(outcome.meets)} of {trials} {verb} {goal}; {_winner(outcome)}."
+        text = f"{len(outcome.meets)} of {trials} {verb} {goal}; {_winner(outcome)}."
+        return " ".join([text, *_unlucky(outcome)])
     text = f"None of {trials} meets {goal}; the nearest, {_near(outcome, outcome.nearest[0])}"
     if outcome.binding_target is not None and len(outcome.targets) > 1:
         text += f"; {outcome.binding_target} is the target that binds"
     if outcome.banner:
         text += "; validation is the test split here"
-    return f"{text}."
+    return " ".join([f"{text}.", *_unlucky(outcome)])
+
+
+def _unlucky(outcome: Outcome) -> list[str]:
+    """A sentence on each trial that misses by its own figures, and is confirmed on fresh seeds."""
+    return [
+        f"Trial {e.trial} misses by its own figures and is confirmed all the same: "
+        f"{tried(found)} at epoch {found.epoch}, {listed(bounds(found))}."
+        for e in outcome.confirmed
+        if e.verdict != "meets" and (found := e.confirmation) is not None
+    ]
 
 
 def best_advice(advice: Sequence[Advice]) -> Advice | None:
@@ -69,6 +80,8 @@ def next_command(outcome: Outcome, advice: Sequence[Advice] = ()) -> str:
         return f"tuner sweep {name} --trials {counts.requested}"
     if not outcome.judged:
         return f"tuner report {name} --format csv"  # its column `reason` says what went wrong
+    if not outcome.meets and outcome.confirmed:
+        return f"tuner export {name} --trial {outcome.confirmed[0].trial}"
     if not outcome.meets:
         return next_sweep(outcome, advice) or f"tuner sweep {name} --add {_as_many(outcome)}"
     if not outcome.banner and outcome.targets:

@@ -321,14 +321,10 @@ def summary_table(outcomes: Sequence[Outcome]) -> ConsoleRenderable:
             Text(outcome.study + data),
             f"{counts.finished}{asked}",
             Text(str(len(outcome.meets)), style="bold green" if outcome.meets else ""),
-            *([str(_confirmed(outcome))] if tested else []),
+            *([str(len(outcome.confirmed))] if tested else []),
             *best,
             Text(f"{near.trial}: {_misses(outcome, near, with_value=False)}" if near else "–"),
             next((brief(t) for t in outcome.targets if t.text == outcome.binding_target), "–"),
         )
     banners = [(o.study, o.banner) for o in outcomes if o.banner]
     return Group(table, *(Text(f"! {s}: {b}", style="bold yellow") for s, b in banners))
-
-
-def _confirmed(outcome: Outcome) -> int:
-    return sum(e.confirmation.verdict == "confirmed" for e in outcome.meets if e.confirmation)

@@ -119,8 +119,11 @@ def next_after(outcome: Outcome, entry: Entry) -> str:
 
 
 def leading(outcome: Outcome) -> Entry | None:
-    """What `best` stands for: the winner, else the nearest miss; None where nothing is judged."""
-    return next(iter((*outcome.meets, *outcome.nearest)), None)
+    """What `best` stands for: the winner, else what is confirmed, else the nearest miss.
+
+    None where nothing is judged.
+    """
+    return next(iter((*outcome.meets, *outcome.confirmed, *outcome.nearest)), None)
 
 
 def margin_text(target: Target, figure: float | None) -> str:
@@ -214,6 +217,7 @@ def trial_json(details: TrialDetails) -> dict[str, Any]:
         "fingerprint": details.fingerprint,
         "epochs_planned": record.spec.get("epochs", details.identity.get("epochs")),
         "device": record.device,
+        "versions": dict(record.versions),
         "started": moment(record.started),
         "ended": moment(record.ended),
         "seconds": record.seconds,

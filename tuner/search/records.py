@@ -171,6 +171,7 @@ def record_of(
         weights=str(weights) if known.get("weights") and weights.exists() else None,
         attempts=logical.used + (logical.counting.state not in ("waiting", "failed")),
         timings=known.get("timings", {}),
+        versions=known.get("versions", {}),
         repeats=noted.repeats.get(trial.number, ()),
         test=noted.tests.get(trial.number),
     )

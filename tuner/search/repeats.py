@@ -226,6 +226,7 @@ def _ended(planned: Planned, result: TrialResult) -> Repeat:
         started=result.started,
         ended=result.ended,
         device=result.device,
+        versions=result.versions,
         message=result.message,
     )
 

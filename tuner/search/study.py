@@ -208,6 +208,7 @@ class SweepStudy:
             "device": result.device,
             "weights": result.weights and Path(result.weights).name,
             "timings": result.timings,
+            "versions": result.versions,
         }
         try:
             with self._journal.together():

@@ -281,6 +281,7 @@ def repeat_view(view: RepeatView) -> TrialView:
         started=repeat.started or None,
         ended=repeat.ended or None,
         device=repeat.device,
+        versions=repeat.versions,
         repeats=(),
         test=None,
     )

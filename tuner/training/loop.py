@@ -18,6 +18,7 @@ from tuner.targets import Target, parse_targets
 from tuner.training import placement
 from tuner.training.base import EpochEngine, Link, OutOfMemoryError
 from tuner.trial import EarlyStopping, EpochMetrics, ResultStatus, TrialResult, TrialSpec
+from tuner.versions import versions
 
 
 def train(spec: TrialSpec, link: Link) -> TrialResult:
@@ -74,6 +75,7 @@ def run_epochs(
             device=engine.device if engine is not None else "",
             weights=weights,
             timings=clock.seconds,
+            versions=versions(),
         )
 
     def told_to_stop(epoch: int) -> bool:

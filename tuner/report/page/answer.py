@@ -107,12 +107,13 @@ def headline(outcome: Outcome) -> str:
         return f"None of {trials_text(counts.finished)} came far enough to be judged."
     asked = goals(outcome.targets)
     of = f"{trials_text(counts.finished)}"
-    if not outcome.meets:
-        return f"None of {of} meets {asked}."
-    sure = confirmed(outcome)
+    sure = outcome.confirmed
     if sure:
         verb = "is" if len(sure) == 1 else "are"
-        return f"{capital(trials_listed(sure))} {verb} confirmed to meet {asked}."
+        text = f"{capital(trials_listed(sure))} {verb} confirmed to meet {asked}"
+        return f"{text}." if outcome.meets else f"{text}; by its own figures none of {of} does."
+    if not outcome.meets:
+        return f"None of {of} meets {asked}."
     verb = "meets" if len(outcome.meets) == 1 else "meet"
     text = f"{len(outcome.meets)} of {of} {verb} {asked}"
     return f"{text}; none is confirmed{'' if tested(outcome) else ' yet'}."
@@ -130,6 +131,7 @@ def lead(outcome: Outcome) -> tuple[str, ...]:
         said.append(_trust(outcome))
     else:
         said.append(_nearest(outcome))
+        said.extend([_trust(outcome)] if outcome.confirmed else [])
         if outcome.binding_target is not None and len(outcome.targets) > 1:
             binding = next(t for t in outcome.targets if t.text == outcome.binding_target)
             said.append(
@@ -140,11 +142,13 @@ def lead(outcome: Outcome) -> tuple[str, ...]:
     return tuple(s for s in said if s)
 
 
-def confirmed(outcome: Outcome) -> list[Entry]:
-    """The trials whose repeats prove that they meet, by rank."""
-    order = {entry.trial: place for place, entry in enumerate(outcome.meets)}
-    sure = [e for e in tested(outcome) if e.confirmation and e.confirmation.verdict == "confirmed"]
-    return sorted(sure, key=lambda e: order.get(e.trial, len(order)))
+def candidates_of(outcome: Outcome) -> tuple[Entry, ...]:
+    """The configurations that are shown first, and every other one that is confirmed."""
+    meets = outcome.meets[:CARDS]
+    others = tuple(e for e in outcome.confirmed if e.verdict != "meets")
+    shown = {e.trial for e in others}
+    nearest = tuple(e for e in outcome.nearest if e.trial not in shown)[:CARDS]
+    return (*meets, *others) if meets else (*others, *nearest)
 
 
 def tested(outcome: Outcome) -> list[Entry]:
@@ -174,7 +178,7 @@ def facts(outcome: Outcome, seconds: float) -> tuple[Fact, ...]:
             default=None,
         )
         found.append(Fact(figure("val_accuracy", top, outcome.targets), words))
-    sure, those = len(confirmed(outcome)), len(tested(outcome))
+    sure, those = len(outcome.confirmed), len(tested(outcome))
     note = f"of {those} put to the test" if those else "none put to the test yet"
     found.insert(2, Fact(str(sure), "confirmed", note))
     each = [
@@ -237,7 +241,7 @@ def _leader(outcome: Outcome, best: Entry) -> str:
 def _trust(outcome: Outcome) -> str:
     if outcome.banner:
         return ""  # the banner says it
-    sure = confirmed(outcome)
+    sure = outcome.confirmed
     if sure and sure[0].confirmation is not None:
         first = sure[0].confirmation
         bounds = [

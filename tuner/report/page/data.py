@@ -18,7 +18,7 @@ from tuner.report.page import (
     charts_parallel,
     charts_search,
 )
-from tuner.report.page.answer import CARDS, Card, Fact, card, facts, headline, lead
+from tuner.report.page.answer import Card, Fact, candidates_of, card, facts, headline, lead
 from tuner.report.page.charts_base import KINDS, WORDS, Figure, kind_of, lowest_shown, span
 from tuner.report.page.method import (
     Circumstances,
@@ -118,7 +118,7 @@ class PageData:
 def page_data(source: Source) -> PageData:
     """All of the page."""
     outcome, definition = source.outcome, source.definition
-    candidates = (outcome.meets or outcome.nearest)[:CARDS]
+    candidates = candidates_of(outcome)
     series = charts_curves.series_of(outcome)
     found_map = charts_map.map_of(outcome)
     slices = charts_search.slices_of(outcome, definition)
@@ -139,7 +139,7 @@ def page_data(source: Source) -> PageData:
         headline=headline(outcome),
         lead=lead(outcome),
         facts=facts(outcome, training_seconds(outcome)),
-        found=bool(outcome.meets),
+        found=bool(outcome.meets or outcome.confirmed),
         cards=tuple(
             card(outcome, e, kind_of(e), run_link(source.mlflow, e.run_id)) for e in candidates
         ),

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tuner.definition import SweepDefinition
-from tuner.report.page.answer import confirmed
 from tuner.report.page.words import day, goals
 from tuner.report.selection import Outcome
 from tuner.report.wording import duration_text, listed, one_line, plural
@@ -161,21 +160,24 @@ def _machine(
     if started and ended:
         found.append(("from", day(min(started))))
         found.append(("to", day(max(ended))))
-    if circumstances.versions:
-        found.append(
-            (
-                "versions where this page was made",
-                " · ".join(f"{name} {version}" for name, version in circumstances.versions.items()),
-            )
-        )
+    used = list(dict.fromkeys(_packages(r.versions) for r in records if r.versions))
+    if used:
+        found.append(("versions", "; then ".join(used)))
+    here = _packages(circumstances.versions)
+    if here and used != [here]:
+        found.append(("versions where this page was made", here))
     return tuple(found)
+
+
+def _packages(versions: Mapping[str, str]) -> str:
+    return " · ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def _cost(outcome: Outcome) -> tuple[tuple[str, str], ...]:
     total = training_seconds(outcome)
     again = repeat_seconds(outcome)
     trials = total - again
-    sure = len(confirmed(outcome))
+    sure = len(outcome.confirmed)
     found = [
         ("wall time of the sweep", duration_text(outcome.seconds)),
         ("training of all trials", duration_text(trials)),

@@ -127,10 +127,11 @@ def _summary(found: Confirmation) -> tuple[str, ...]:
             {
                 "exactly": "Its own seed gave exactly the same figures again.",
                 "closely": "Its own seed gave nearly the same figures again.",
-                "no": "Its own seed did not give its figures again: the machine or the versions "
-                "differ.",
+                "no": "Its own seed did not give its figures again.",
             }[found.reproduces]
         )
+        if found.changed and found.reproduces != "exactly":
+            said.append(f"What differed in that repetition: {'; '.join(found.changed)}.")
     test = found.test
     if test is not None:
         drop = found.drop
