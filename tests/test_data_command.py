@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -376,6 +377,7 @@ def test_rows_of_texts(
         "name": "bad",
         "known_words": 4,
         "words": ["[bold]", "dull", "film", "the"],
+        "text": None,  # not kept
     }
     assert found["rows"][1]["words"] == ["lovely", "the"]
     assert found["picture"] is None
@@ -386,6 +388,21 @@ def test_rows_of_texts(
     )
     assert (rows[0]["known_words"], rows[0]["words"]) == ("2", "lovely the")
     assert entries(tmp_path) == [".tuner"]
+
+
+def test_rows_of_texts_that_are_kept(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = ["The film is <br /><br />dull.\x1b[2J [bold]x[/bold]", *["lovely " * 80] * 11]
+    named(monkeypatch, replace(texts(), texts={"train": said, "test": said[::-1]}))
+    found = read(capsys, "made", "--index", "0,7")
+    assert found["rows"][0]["text"] == "The film is dull.\x1b[2J [bold]x[/bold]"
+    text = printed(capsys, "made", "--index", "0,7")
+    assert "#0  bad   The film is dull.\N{REPLACEMENT CHARACTER}[2J [bold]x[/bold]" in text
+    assert "\x1b" not in text
+    assert "lovely … (2 known words)" in " ".join(text.split())
+    other = read(capsys, "made", "--index", "11", "--split", "test")
+    assert other["rows"][0]["text"] == found["rows"][0]["text"]
 
 
 def test_the_rarest_thirty_words_of_a_long_text(

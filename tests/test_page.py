@@ -47,7 +47,9 @@ HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&<b>
 BASE = "http://127.0.0.1:5000"
 
 
-def winner(trial: int = 1, classes: Sequence[str] = ("ankle boot", "bag"), words: str = "") -> Any:
+def winner(
+    trial: int = 1, classes: Sequence[str] = ("ankle boot", "bag"), words: str = "", rest: str = ""
+) -> Any:
     """What a trial gets wrong, made up."""
     matrix = np.array([[40, 10], [5, 45]])
     labels = np.array([0, 1])
@@ -71,10 +73,13 @@ def winner(trial: int = 1, classes: Sequence[str] = ("ankle boot", "bag"), words
                 truth=0.02,
                 image="" if words else data_uri(png(np.full((8, 8), 100, np.uint8))),
                 words=words,
+                rest=rest,
+                verbatim=bool(rest),
             )
             for label in labels
         ),
         kind="text" if words else "image",
+        words_alone=bool(words) and not rest,
     )
 
 
@@ -497,6 +502,15 @@ def test_images_become_small_bytes() -> None:
     assert shrunk(np.full((4, 4, 3), 0.5), 1.0).shape == (4, 4, 3)
     assert on_dark(np.zeros((4, 4), np.uint8))
     assert not on_dark(np.full((4, 4), 255, np.uint8))
+
+
+def test_a_review_can_be_read_on(study: Outcome) -> None:
+    whole = render(built(study, mistakes=(winner(words="It begins", rest=f"and ends {HOSTILE}"),)))
+    found = Tags(whole)
+    assert found.tags["details"] >= 2
+    assert any(f"and ends {HOSTILE}" in text for text in found.words)
+    assert "the rarest first" not in whole
+    assert "the rarest first" in render(built(study, mistakes=(winner(words="film dull"),)))
 
 
 # The text

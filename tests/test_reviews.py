@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tuner.data.dataset import fingerprint, validate
 from tuner.data.keras_fetch import _reviews
 from tuner.data.obtain import obtain
 from tuner.data.prepared import VOCABULARY, Prepared, prepare
+from tuner.data.texts import cut, one_paragraph
 from tuner.data.words import multi_hot, multi_hot_ranks, vocabulary_of, words_of
 from tuner.errors import DataError
 
@@ -198,6 +200,66 @@ def test_the_vocabulary_travels_with_the_arrays(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not the list of words"):
         _ = opened.vocabulary
     assert prepare(data, tmp_path / "prepared").vocabulary == data.vocabulary  # written anew
+
+
+def test_texts_are_kept_for_people_and_are_no_content(tmp_path: Path) -> None:
+    data = reviews.from_parquet(write(tmp_path, table()))
+    assert fingerprint(replace(data, texts=None)) == fingerprint(data)
+    without = prepare(replace(data, texts=None), tmp_path / "prepared")
+    assert without.texts("train", [0]) is None
+    kept = prepare(data, tmp_path / "prepared")
+    assert kept.path == without.path
+    assert kept.texts("train", [2, 0]) == ["a good one", "good good film"]
+    assert kept.texts("test", [1]) == ["bad"]
+    assert kept.texts("test", [7]) is None  # not all of them are there
+    assert prepare(replace(data, texts=None), tmp_path / "prepared").texts("test", []) == []
+    (kept.path / "texts_train.parquet").write_bytes(b"torn")
+    assert kept.texts("train", [0]) is None
+    assert not [file.name for file in kept.path.iterdir() if file.name.startswith(".")]
+
+
+def test_what_an_older_tuner_prepared_gets_its_texts(tmp_path: Path) -> None:
+    data, folder = tmp_path / "data", tmp_path / "prepared"
+    data.mkdir()
+    write(data, table())
+    first = obtain("imdb", data, folder)
+    for file in first.path.glob("texts_*"):
+        file.unlink()
+    assert obtain("imdb", data, folder) == first
+    assert first.texts("train", [1]) == ["bad film"]
+
+
+def test_texts_belong_to_rows(tmp_path: Path) -> None:
+    data = reviews.from_parquet(write(tmp_path, table()))
+    short = replace(data, texts={"train": ["one"], "test": ["two", "three"]})
+    with pytest.raises(DataError, match="it has 1 texts for 3 train rows"):
+        validate(short)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "plain"),
+        ("a<br /><br />b\n\n c", "a b c"),
+        ("1 < 2 and <i>so</i>", "1 < 2 and so"),
+        ("", ""),
+    ],
+)
+def test_a_text_in_one_paragraph(text: str, shown: str) -> None:
+    assert one_paragraph(text) == shown
+
+
+@given(st.text(max_size=60), st.integers(1, 20))
+def test_the_beginning_and_the_rest_are_the_text(text: str, most: int) -> None:
+    start, rest = cut(text, most)
+    assert len(start) <= most
+    assert "".join((start + rest).split()) == "".join(text.split())
+
+
+def test_a_text_is_cut_between_two_words() -> None:
+    assert cut("short", 10) == ("short", "")
+    assert cut("a film that I like", 10) == ("a film", "that I like")
+    assert cut("x" * 30, 10) == ("x" * 10, "x" * 20)
 
 
 def test_a_file_is_decoded_once(tmp_path: Path) -> None:

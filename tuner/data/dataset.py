@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.data.texts import Part
 from tuner.errors import DataError
 
 DatasetKind = Literal["image", "table", "text"]
@@ -40,6 +41,8 @@ class Dataset:
         description: one line for a person.
         source: where the arrays came from, for a person.
         vocabulary: of texts, the word of each column; None for everything else.
+        texts: the texts themselves by part, `train` and `test`, for people; None where there are
+            none. No part of the content: nothing trains on them.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Dataset:
     description: str
     source: str
     vocabulary: tuple[str, ...] | None = None
+    texts: Mapping[Part, Sequence[str]] | None = None
 
     def arrays(self) -> dict[str, Array]:
         """The arrays that there are, by name, training first."""
@@ -93,6 +97,12 @@ def _problems(dataset: Dataset) -> Iterator[str]:
         yield "texts need a vocabulary, and nothing else has one"
     elif dataset.vocabulary is not None and dataset.x_train.shape[1:] != (len(dataset.vocabulary),):
         yield f"its vocabulary has {len(dataset.vocabulary)} words for {dataset.x_train.shape[1:]}"
+    rows = {"train": dataset.y_train, "test": dataset.y_test}
+    for part, texts in (dataset.texts or {}).items():
+        labels = rows[part]
+        count = 0 if labels is None else len(labels)
+        if len(texts) != count:
+            yield f"it has {len(texts)} texts for {count} {part} rows"
     if (dataset.x_test is None) != (dataset.y_test is None):
         have, lack = ("y_test", "x_test") if dataset.x_test is None else ("x_test", "y_test")
         yield f"it has {have} but no {lack}"

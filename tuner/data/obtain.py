@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tuner.data.prepared import Prepared, keep, prepare
 from tuner.data.registry import comes_from_keras, load, needs_file, source_key
+from tuner.data.texts import has_texts
 from tuner.errors import DataError
 from tuner.workspace import write_aside
 
@@ -61,7 +62,8 @@ def _recall(note: Path, folder: Path) -> Prepared | None:
     try:
         mark = note.read_text(encoding="ascii").strip()
         prepared = Prepared.open(folder / mark, mark)
-        _ = prepared.vocabulary
+        if prepared.vocabulary is not None and not has_texts(prepared.path):
+            return None  # prepared by an older tuner, which kept no texts
     except (OSError, ValueError, DataError):
         return None
     keep(prepared)

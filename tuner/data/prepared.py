@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from uuid import uuid4
 import numpy as np
 
 from tuner.data.dataset import Array, Dataset, DatasetKind, fingerprint
+from tuner.data.texts import Part, has_texts, read_texts, write_texts
 from tuner.errors import DataError, WorkspaceError
 from tuner.workspace import write_aside
 
@@ -129,6 +131,10 @@ class Prepared:
             raise _damaged(self.path, f"{VOCABULARY} is not the list of words")
         return tuple(map(str, words))
 
+    def texts(self, part: Part, rows: Sequence[int]) -> list[str] | None:
+        """The texts of these rows, as they were; None where they are not kept. Read from disk."""
+        return read_texts(self.path, part, rows)
+
     @property
     def n_classes(self) -> int:
         return len(self.class_names)
@@ -171,6 +177,8 @@ def prepare(dataset: Dataset, folder: Path) -> Prepared:
             _write(dataset, metadata, target)
         elif (target / METADATA).read_bytes() != metadata:
             write_aside(target / METADATA, metadata)  # the same arrays under other words
+        if dataset.texts is not None and not has_texts(target):
+            write_texts(dataset.texts, target)  # of an older tuner, or from another source
     except OSError as error:
         raise WorkspaceError(
             f"cannot write prepared data to {target} ({error.strerror or error}).\n"
@@ -219,6 +227,8 @@ def _write(dataset: Dataset, metadata: bytes, target: Path) -> None:
         if dataset.vocabulary is not None:
             words = json.dumps(dataset.vocabulary, ensure_ascii=False)
             (aside / VOCABULARY).write_text(words, encoding="utf-8")
+        if dataset.texts is not None:
+            write_texts(dataset.texts, aside)
         (aside / METADATA).write_bytes(metadata)
         _move(aside, target)
     finally:

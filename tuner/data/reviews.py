@@ -8,6 +8,8 @@ frequent of the training reviews, in both.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import numpy as np
 from tuner.data.dataset import Array, Dataset
 from tuner.data.keras_fetch import fetch
 from tuner.data.keras_sets import not_at_hand
+from tuner.data.texts import Part
 from tuner.data.words import multi_hot, multi_hot_ranks, vocabulary_of, words_of
 from tuner.errors import DataError
 
@@ -24,7 +27,7 @@ COLUMNS = ("text", "label", "split")
 WORDS = 10_000
 CLASS_NAMES = ("negative", "positive")
 DESCRIPTION = "IMDB: 50,000 film reviews, which of 10,000 words they contain, 2 classes"
-PARTS = ("train", "test")
+PARTS: tuple[Part, ...] = ("train", "test")
 
 
 def load(data_dir: Path | None) -> Dataset:
@@ -53,14 +56,16 @@ def from_parquet(file: Path, size: int = WORDS) -> Dataset:
         DataError: names the file, and the column where it is to blame.
     """
     table = _read(file)
-    texts = {part: table.text[table.split == part].tolist() for part in PARTS}
+    texts: dict[Part, list[str]] = {
+        part: table.text[table.split == part].tolist() for part in PARTS
+    }
     # The words of one text at a time: those of all of them take more than a gigabyte.
     vocabulary = vocabulary_of(map(words_of, texts["train"]), size)
     x = {
         part: multi_hot(map(words_of, texts[part]), len(texts[part]), vocabulary) for part in PARTS
     }
     y = {part: table.label[table.split == part].to_numpy(np.uint8) for part in PARTS}
-    return _dataset(x, y, vocabulary, f"{file.name} in {file.parent}")
+    return replace(_dataset(x, y, vocabulary, f"{file.name} in {file.parent}"), texts=texts)
 
 
 def from_ranks(file: Path, size: int = WORDS) -> Dataset:
@@ -93,7 +98,7 @@ def _top(ranks: Array) -> int:
 
 
 def _dataset(
-    x: dict[str, Any], y: dict[str, Any], vocabulary: tuple[str, ...], source: str
+    x: Mapping[Part, Any], y: Mapping[Part, Any], vocabulary: tuple[str, ...], source: str
 ) -> Dataset:
     return Dataset(
         name="imdb",

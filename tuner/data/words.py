@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.data.texts import without_tags
+
 Rows = NDArray[np.uint8]
 
-_TAG = re.compile(r"<[^<>]*>")
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
 def words_of(text: str) -> list[str]:
     """The words of a text in order: lower case, without HTML tags, `don't` as one word."""
-    plain = text if "<" not in text else _TAG.sub(" ", text)
-    return _WORD.findall(plain.lower().replace("’", "'"))
+    return _WORD.findall(without_tags(text).lower().replace("’", "'"))
 
 
 def vocabulary_of(texts: Iterable[Sequence[str]], size: int) -> tuple[str, ...]:

@@ -15,11 +15,14 @@ from rich.text import Text
 from tuner.data.dataset import Array
 from tuner.data.prepared import Prepared
 from tuner.data.summary import words_of_row
+from tuner.data.texts import cut, one_paragraph
 from tuner.errors import UsageError
 from tuner.report.wording import one_line
+from tuner.text import printable
 
 MOST = 100  # rows at once
 WORDS = 30  # of a text
+CHARACTERS = 400  # of one that is kept
 FIGURES = 8  # of a table's row
 SHADES = " ░▒▓█"
 PLAIN_SHADES = " .+#@"
@@ -28,20 +31,24 @@ WIDEST = 40  # characters of one of them
 DIGITS = 15  # of a row number
 FIELDS = {
     "image": ("index", "label", "name"),
-    "text": ("index", "label", "name", "known_words", "words"),
+    "text": ("index", "label", "name", "known_words", "words", "text"),
     "table": ("index", "label", "name", "values"),
 }
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row: its number in its split, its class, its features, and the words if it is a text."""
+    """A row: its number in its split, its class, its features, and of a text its words.
+
+    `text` is the text as it was, in one line and without tags; None where it is not kept.
+    """
 
     index: int
     label: int
     name: str
     x: Array
     words: tuple[str, ...] | None = None
+    text: str | None = None
 
     @property
     def title(self) -> str:
@@ -90,6 +97,9 @@ def rows_of(data: Prepared, split: str, numbers: Sequence[int]) -> list[Row]:
             f"--index: {data.name} has no {kind} row {outside[0]}; they go from 0 to {len(y) - 1}."
         )
     vocabulary = data.vocabulary
+    texts: list[str] | None = None
+    if vocabulary is not None:
+        texts = data.texts("test" if split == "test" else "train", numbers)
     return [
         Row(
             index=number,
@@ -97,8 +107,9 @@ def rows_of(data: Prepared, split: str, numbers: Sequence[int]) -> list[Row]:
             name=data.class_names[int(y[number])],
             x=x[number],
             words=None if vocabulary is None else tuple(words_of_row(x[number], vocabulary)),
+            text=None if texts is None else one_paragraph(texts[at]),
         )
-        for number in numbers
+        for at, number in enumerate(numbers)
     ]
 
 
@@ -108,7 +119,7 @@ def rows_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
     for row in rows:
         raw: dict[str, Any] = {"index": row.index, "label": row.label, "name": row.name}
         if row.words is not None:
-            raw |= {"known_words": len(row.words), "words": list(row.words)}
+            raw |= {"known_words": len(row.words), "words": list(row.words), "text": row.text}
         elif row.x.ndim == 1:
             raw["values"] = row.x.tolist()
         found.append(raw)
@@ -147,6 +158,9 @@ def _told(row: Row) -> str:
     if row.words is None:
         more = ", …" if len(row.x) > FIGURES else ""
         return ", ".join(f"{figure:.4g}" for figure in row.x[:FIGURES].tolist()) + more
+    if row.text is not None:
+        start, rest = cut(row.text, CHARACTERS)
+        return f"{printable(start)}{' …' if rest else ''} ({len(row.words)} known words)"
     more = f" … ({len(row.words)} known words)"
     if len(row.words) <= WORDS:
         more = f" ({len(row.words)} known words)"

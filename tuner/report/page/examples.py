@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tuner.data.prepared import Prepared
 from tuner.data.summary import words_of_row
+from tuner.data.texts import cut, one_paragraph
 from tuner.report.page.mistakes import Ints, Mistake
 from tuner.trial import SplitKind
 
@@ -24,6 +25,8 @@ SIDE = 56
 """Pixels of an image's longer side, at most; of a larger one every so many are left out."""
 
 WORDS = 40
+BEGINNING = 280
+LONGEST = 6_000
 VALUES = 6
 
 
@@ -37,7 +40,10 @@ class Example:
         confidence, truth: as in `Mistake`.
         image: a data URI, or empty.
         ink: the image is grey on a dark ground, and may be shown inverted on white paper.
-        words: of a text, known words only; of a table, its first values; else empty.
+        words: of a text its beginning, or its known words where the text is not kept; of a table
+            its first values; else empty.
+        rest: how a text goes on, or empty.
+        verbatim: `words` and `rest` are the text as it was.
     """
 
     row: int
@@ -48,6 +54,8 @@ class Example:
     image: str = ""
     ink: bool = False
     words: str = ""
+    rest: str = ""
+    verbatim: bool = False
 
 
 def examples_of(
@@ -63,13 +71,20 @@ def examples_of(
     """
     x = prepared.test()[0] if kind == "test" else prepared.x_train
     names, vocabulary = prepared.class_names, prepared.vocabulary
+    texts = None
+    if vocabulary is not None:
+        shown = [int(rows[mistake.index]) for mistake in mistakes]
+        texts = prepared.texts("test" if kind == "test" else "train", shown)
     found = []
-    for mistake in mistakes:
+    for number, mistake in enumerate(mistakes):
         row = int(rows[mistake.index])
-        image, ink, words = "", False, ""
+        image, ink, words, rest = "", False, "", ""
         if prepared.kind == "image":
             pixels = shrunk(np.asarray(x[row]), prepared.scale)
             image, ink = data_uri(png(pixels)), on_dark(pixels)
+        elif texts is not None:
+            words, rest = cut(one_paragraph(texts[number]), BEGINNING)
+            rest = rest if len(rest) <= LONGEST else f"{rest[:LONGEST]} …"
         elif vocabulary is not None:
             known = words_of_row(np.asarray(x[row]), vocabulary)
             words = " ".join(known[:WORDS]) + (" …" if len(known) > WORDS else "")
@@ -87,6 +102,8 @@ def examples_of(
                 image=image,
                 ink=ink,
                 words=words,
+                rest=rest,
+                verbatim=texts is not None,
             )
         )
     return tuple(found)

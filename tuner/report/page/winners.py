@@ -42,6 +42,7 @@ class WinnerMistakes:
         pairs: the most confused ones.
         examples: the surest mistakes.
         kind: of the data: `image`, `text` or `table`.
+        words_alone: texts are not kept, so that examples are sets of words.
     """
 
     trial: int
@@ -56,6 +57,7 @@ class WinnerMistakes:
     pairs: tuple[Pair, ...]
     examples: tuple[Example, ...]
     kind: str
+    words_alone: bool
 
 
 def mistakes_of(
@@ -90,6 +92,7 @@ def _mistakes(entry: Entry, file: Path, prepared: Prepared) -> WinnerMistakes:
     )
     # Words take more room than pictures.
     shown = worst(labels, probabilities, EXAMPLES if prepared.kind == "image" else EXAMPLES // 2)
+    examples = examples_of(prepared, spec.split.kind, rows, shown)
     return WinnerMistakes(
         trial=entry.trial,
         label=named(entry),
@@ -101,6 +104,7 @@ def _mistakes(entry: Entry, file: Path, prepared: Prepared) -> WinnerMistakes:
         matrix=tuple(tuple(int(v) for v in line) for line in matrix),
         scores=tuple(scores),
         pairs=confused_pairs(matrix),
-        examples=examples_of(prepared, spec.split.kind, rows, shown),
+        examples=examples,
         kind=prepared.kind,
+        words_alone=prepared.kind == "text" and not all(e.verbatim for e in examples),
     )
