@@ -7,7 +7,7 @@ TRIALS := 20
 # Two files at a time; tests of one file stay in one process and share what they set up.
 PYTEST := -n 2 --dist loadfile
 # Those that measure speed; benchmarks/README.md says what each is for and names the others.
-BENCHMARKS := peers epoch roofline overhead breakdown memory
+BENCHMARKS := peers epoch roofline overhead breakdown memory page
 BENCH :=
 
 VENV := .venv

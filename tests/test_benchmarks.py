@@ -35,7 +35,7 @@ try:
 finally:
     sys.path.remove(str(BENCHMARKS))
 
-NEEDS_DATA = ("peers", "epoch", "roofline", "breakdown")
+NEEDS_DATA = ("peers", "epoch", "roofline", "breakdown", "page")
 
 
 def listed() -> list[str]:
