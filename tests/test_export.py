@@ -428,6 +428,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["s", "--trial", "1"], 1, "trial 1 of s is waiting and has no figures"),
         (["t"], 1, "no study is called t"),
         (["s", "--out", "README.keras"], 2, "README.md is there already"),
+        (["s", "--out", "mine.keras"], 2, "mine.keras is there already"),
+        (["s", "--out", "words.keras"], 2, "words.vocabulary.json is there already"),
+        (["s", "--code", "train.py"], 2, "train.py is there already"),
+        (["s", "--code", "binary.py"], 2, "binary.py is there already"),
     ],
 )
 def test_what_cannot_be_exported_is_said(
@@ -435,15 +439,20 @@ def test_what_cannot_be_exported_is_said(
 ) -> None:
     make(here, "s", GOOD, Told([(0.5, 0.5)], "failed", "no such layer"))
     (here / "README.md").write_text("mine", encoding="utf-8")
-    before = sorted(here.rglob("*.keras"))
+    for name in ("mine.keras", "words.vocabulary.json", "binary.py"):
+        (here / name).write_bytes(b"\xffmine")
+    (here / "train.py").write_text("import keras\n", encoding="utf-8")
+    before = {path: path.read_bytes() for path in here.iterdir() if path.is_file()}
     assert run(["export", *words]) == code
     out, err = capsys.readouterr()
     assert out == ""
     assert said in err
     assert len(err.splitlines()) <= 3
     assert "bug" not in err
-    assert sorted(here.rglob("*.keras")) == before
-    assert (here / "README.md").read_text(encoding="utf-8") == "mine"
+    mine = ("README.md", "mine.keras", "words.vocabulary.json", "binary.py", "train.py")
+    assert {here / name for name in mine} <= set(before)
+    assert all((here / name).read_bytes() == before[here / name] for name in mine)
+    assert sorted(here.rglob("*.keras")) == [here / "mine.keras"]
 
 
 # --- real models ------------------------------------------------------------------------------

@@ -330,6 +330,16 @@ def test_words_and_variants_filter_too(opened: Callable[..., Any], shown: Outcom
     until(lambda: rows(driver) == [0])
 
 
+def test_epochs_are_sorted_as_numbers(opened: Callable[..., Any], shown: Outcome) -> None:
+    driver = opened()
+    head = driver.find_element("xpath", "//table[@id='table']//button[text()='meets at']")
+    driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", head)
+    head.click()
+    firsts = [w[0][0] for n in rows(driver) if (w := shown.entries[n].windows)]
+    assert firsts == sorted(firsts)
+    assert len({len(str(n)) for n in firsts}) == 2, "one and two digits: else it proves nothing"
+
+
 def test_the_table_is_sorted_by_a_column(opened: Callable[..., Any], shown: Outcome) -> None:
     driver = opened()
     head = driver.find_element("xpath", "//table[@id='table']//button[text()='validation']")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,7 +27,7 @@ from stubs import environment
 from test_sweep import tuner
 
 from tuner.cli import run
-from tuner.commands.predict import Answer
+from tuner.commands.predict import Answer, _standard_input
 from tuner.data.builtin import load_digits
 from tuner.data.dataset import Dataset
 from tuner.data.inputs import Inputs, Wanted, read_inputs
@@ -110,12 +111,33 @@ def test_colours_and_depths(here: Path) -> None:
     np.testing.assert_array_equal(only(read_inputs("red.png", COLOURS)), red)
     grey = only(read_inputs("red.png", replace(COLOURS, shape=(4, 6))))
     assert set(np.unique(grey)) == {60}  # 299 parts of 1,000 of the red, as ITU-R 601 has it
-    deep = (np.arange(64, dtype=np.uint16) * 1000).reshape(8, 8)
+    deep = (np.arange(64, dtype=np.uint16) * 1040).reshape(8, 8)
     Image.fromarray(deep).save("deep.png")
     found = only(read_inputs("deep.png", replace(DIGITS, edge=None)))
     assert (found.min(), found.max(), int(np.median(found))) == (0, 16, 8)
+    assert read_inputs("deep.png", replace(DIGITS, edge=None)).notes == ()
     Image.fromarray(np.full((28, 28), 90, np.uint8)).save("a.JPG", "JPEG")
     assert abs(int(only(read_inputs("a.JPG", CLOTHES)).mean()) - 90) <= 1
+
+
+@pytest.mark.parametrize(
+    ("pixels", "value", "note"),
+    [
+        (np.full((28, 28), 3000, np.uint16), 11, "its brightest value is 3000, where white is"),
+        (np.full((28, 28), 40_000, np.uint16), 155, None),
+        (np.full((28, 28), 0.5, np.float32), 127, None),
+        (np.full((28, 28), 600.0, np.float32), 255, "go from 600 to 600; 600 is taken for white"),
+        (np.full((28, 28), 100_000, np.int32), 255, "100000 is taken for white"),
+    ],
+)
+def test_deep_greys_are_not_stretched_in_silence(
+    here: Path, pixels: Any, value: int, note: str | None
+) -> None:
+    Image.fromarray(pixels).save("a.tif")
+    found = read_inputs("a.tif", replace(CLOTHES, edge=None))
+    assert set(np.unique(found.x)) == {value}
+    assert len(found.notes) == (note is not None)
+    assert note is None or note in found.notes[0]
 
 
 def test_a_turned_photograph_is_turned_back(here: Path) -> None:
@@ -182,6 +204,17 @@ def test_tables_of_pixels_and_of_numbers(here: Path) -> None:
     without_names = read_inputs("bare.csv", DIGITS)
     np.testing.assert_array_equal(without_names.x, found.x)
     assert "its first line is taken for a row" in without_names.notes[0]
+    for form in ("%.18e", "%.1f", "%g"):  # the first is what numpy.savetxt does by itself
+        np.savetxt("plain.csv", bare.to_numpy(float), delimiter=",", fmt=form)
+        plain = read_inputs("plain.csv", DIGITS)
+        np.testing.assert_array_equal(plain.x, found.x)
+        assert plain.rows == (0, 1, 2, 3, 4)
+    pd.DataFrame(bare.to_numpy()).to_csv("counted.csv", index=False)  # columns called 0, 1, 2 …
+    counted = read_inputs("counted.csv", DIGITS)
+    np.testing.assert_array_equal(counted.x, found.x)
+    assert counted.notes == ()
+    Path("one.csv").write_text(",".join(["0.0"] * 64) + "\n")
+    assert read_inputs("one.csv", DIGITS).x.shape == (1, 8, 8)
     frame.to_parquet("rows.parquet")
     np.testing.assert_array_equal(read_inputs("rows.parquet", DIGITS).x, found.x)
     Path("t.csv").write_text("a,b,y\n1,2.5,3\n-4,5,6\n")
@@ -476,6 +509,16 @@ def test_texts_from_files_tables_and_standard_input(models: Path) -> None:
     assert words == ["positive", "negative", "positive", "negative"]
     assert " 0.881 " in done.stdout  # 1 / (1 + exp(-2)), and the runner-up has the rest
     assert "0.119" in done.stdout
+
+
+def test_standard_input_is_utf8_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def given(content: bytes) -> str:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="ascii"))
+        return _standard_input()
+
+    assert given("\ufeffcafé\n".encode()) == "café\n"
+    with pytest.raises(DataError, match="standard input is not UTF-8"):
+        given("café".encode("latin-1"))
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from rich.console import Console, ConsoleRenderable
 from studies import FAR, Told, make
 
 from tuner.cli import run
+from tuner.report.confirmation_table import confirmation_sentence, unrepeated
 from tuner.report.diagnosis import Advice
 from tuner.report.jsonout import dumps, to_csv, to_json
 from tuner.report.markdown import code, escaped, table, to_markdown
@@ -109,6 +110,12 @@ def test_confirmed_first_and_flukes_last() -> None:
     assert [e.trial for e in MARGINAL.meets] == [0, 1]
 
 
+def lost(origin: int, val: float = 0.91) -> TrialRecord:
+    """A trial whose repeats die."""
+    died = replace(repeat(0, (0.0, 0.0)), status="oom", epochs=(), message="memory did not suffice")
+    return replace(trial(origin, val=val), repeats=(died,))
+
+
 MEETS = "val_accuracy >= 0.9 and train_accuracy < 0.95"
 
 
@@ -142,6 +149,12 @@ MEETS = "val_accuracy >= 0.9 and train_accuracy < 0.95"
             "at epoch 1 with train 0.930: chosen among 2 trials on one validation split, not "
             "confirmed on fresh seeds; of those put to the test, 1 was a fluke.",
         ),
+        (
+            outcome(trial(0), trial(1, MIDDLING), trial(2, POOR)),
+            f"3 of 3 trials meet {MEETS}; the first by rank, trial 0, reaches 0.910 on validation "
+            "at epoch 1 with train 0.930: chosen among 3 trials on one validation split, not "
+            "confirmed on fresh seeds; of those put to the test, 1 was a fluke and 1 is marginal.",
+        ),
     ],
 )
 def test_the_sentence_says_what_was_proved(found: Outcome, text: str) -> None:
@@ -156,6 +169,9 @@ def test_the_sentence_says_what_was_proved(found: Outcome, text: str) -> None:
         (MARGINAL, "tuner confirm s --trial 0 --seeds 10"),
         (outcome(trial(0), trial(1, POOR)), "tuner confirm s"),
         (FLUKES, "tuner sweep s --add 2"),
+        (outcome(lost(0, 0.92), trial(1)), "tuner confirm s --trial 1"),
+        (outcome(lost(0)), "tuner sweep s --add 1"),
+        (outcome(lost(0), trial(1, POOR)), "tuner sweep s --add 2"),
         (outcome(trial(0, GOOD), requested=5), "tuner sweep s --trials 5"),
         (replace(CONFIRMED, what_if=True), "tuner report s"),
         (replace(outcome(trial(0)), banner="on test"), "tuner ui"),
@@ -164,6 +180,23 @@ def test_the_sentence_says_what_was_proved(found: Outcome, text: str) -> None:
 )
 def test_the_next_command_goes_on_from_there(found: Outcome, command: str) -> None:
     assert next_command(found) == command
+
+
+def test_a_marginal_trial_did_not_fail() -> None:
+    (text,) = (t for t in lead(MARGINAL) if "trained again" in t)
+    assert "the means of trial 0 meet, but their bounds do not yet" in text
+    (text,) = (t for t in lead(FLUKES) if "trained again" in t)
+    assert "the figures did not hold up" in text
+
+
+def test_what_could_not_be_repeated_is_counted() -> None:
+    found = outcome(trial(0, GOOD), lost(1), lost(2))
+    tested = [e for e in found.entries if e.record.repeats]
+    assert confirmation_sentence(found, tested) == (
+        "1 of 3 trials put to the test is confirmed: 0; 2 could not be repeated."
+    )
+    assert [e.trial for e in unrepeated(tested)] == [1, 2]
+    assert found.entries[1].record.untold == "memory did not suffice"
 
 
 # --- tables -------------------------------------------------------------------------------------

@@ -166,6 +166,13 @@ def trial(origin: int, val: float, repeats: Sequence[float | None] = ()) -> Tria
     )
 
 
+def own_seed_alone(origin: int, val: float) -> TrialRecord:
+    """Interrupted when nothing but its own seed had been repeated."""
+    made = trial(origin, val)
+    own = Repeat("own", 0, 0, SplitSpec(), 1, status="complete", epochs=made.epochs)
+    return replace(made, repeats=(own,))
+
+
 FLUKE, PROVEN, LOST = (0.88, 0.89, 0.881), (0.92, 0.921, 0.922), (None,)
 
 
@@ -180,8 +187,12 @@ FLUKE, PROVEN, LOST = (0.88, 0.89, 0.881), (0.92, 0.921, 0.922), (None,)
         ([trial(0, 0.905, FLUKE)], None),
         ([trial(0, 0.905, PROVEN[:1]), trial(1, 0.909)], 0),  # what was interrupted comes first
         ([trial(0, 0.905, PROVEN[:2]), trial(1, 0.909)], 0),
-        ([trial(0, 0.909, LOST), trial(1, 0.905)], None),  # what cannot be repeated is no candidate
+        ([trial(0, 0.909, LOST)], None),  # what cannot be repeated is no candidate
+        ([trial(0, 0.909, LOST), trial(1, 0.905)], 1),  # and in the way of no other
         ([trial(0, 0.905, LOST), trial(1, 0.909)], 1),
+        ([trial(0, 0.909, (0.88, None)), trial(1, 0.905)], 1),
+        ([own_seed_alone(0, 0.909), trial(1, 0.905)], 0),  # interrupted before the first fresh one
+        ([own_seed_alone(0, 0.905), trial(1, 0.909)], 0),
     ],
 )
 def test_who_is_put_to_the_test(records: Sequence[TrialRecord], number: int | None) -> None:

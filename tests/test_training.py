@@ -239,6 +239,33 @@ def test_kept_weights_are_those_of_the_chosen_epoch(
     assert made.measure("validation").accuracy == chosen.metrics.val_accuracy
 
 
+def test_a_loss_that_is_not_finite_takes_nothing_from_the_epochs_before(
+    spec: Callable[..., TrialSpec], tmp_path: Path
+) -> None:
+    wanted = spec(epochs=5, keep_weights=str(tmp_path / "a.npz"))
+
+    def diverging(given: TrialSpec) -> Any:
+        made = engine(given)
+        train, done = made.train_epoch, []
+
+        def train_epoch() -> Any:
+            running = train()
+            done.append(running)
+            return replace(running, loss_penalised=float("nan")) if len(done) == 4 else running
+
+        made.train_epoch = train_epoch
+        return made
+
+    result = run_epochs(wanted, Alone(), diverging)
+    assert (result.status, len(result.epochs)) == ("nan", 4)
+    assert result.weights is not None
+    chosen = max(result.epochs[:3], key=lambda e: e.val_accuracy or 0.0)
+    made = engine(wanted)
+    with np.load(result.weights, allow_pickle=False) as stored:
+        made._model.set_weights([stored[name] for name in stored.files])
+    assert made.measure("validation").accuracy == chosen.val_accuracy
+
+
 def test_early_stopping_measures_its_last_epoch(spec: Callable[..., TrialSpec]) -> None:
     rule = EarlyStopping("val_accuracy", patience=2)
     result = run_epochs(

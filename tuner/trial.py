@@ -206,6 +206,10 @@ class TrialResult:
     versions: dict[str, str] = field(default_factory=dict)
 
 
+UNTOLD = ("failed", "oom")
+"""How a repeat can end that says nothing of its configuration; the next command tries it again."""
+
+
 @dataclass(frozen=True)
 class Repeat:
     """One training that repeats a trial, to see whether its figures were luck.
@@ -335,6 +339,12 @@ class TrialRecord:
     versions: dict[str, str] = field(default_factory=dict)
     repeats: tuple[Repeat, ...] = ()
     test: TestScore | None = None
+
+    @property
+    def untold(self) -> str | None:
+        """Why repeats of it say nothing, as when memory did not suffice; None where they do."""
+        messages = [r.message or r.status for r in self.repeats if r.status in UNTOLD]
+        return messages[-1] if messages else None
 
     @property
     def seconds(self) -> float | None:

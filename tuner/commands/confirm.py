@@ -26,10 +26,12 @@ from tuner.report.confirmation_table import (
     ConfirmationBlock,
     confirmation_sentence,
     next_after_confirm,
+    unrepeated,
 )
 from tuner.report.diagnosis import diagnose
 from tuner.report.selection import Entry, Outcome
 from tuner.report.sentences import next_command
+from tuner.report.wording import listed, one_line, plural
 from tuner.search.opening import open_study
 from tuner.search.study import SweepStudy
 from tuner.workspace import Workspace
@@ -97,6 +99,8 @@ def run_confirm(request: ConfirmRequest) -> int:
                 "Wait for its end; what it has done will not be done again."
             )
         origins = [entry.trial for entry in chosen]
+        if request.same_split:
+            _refuse_what_would_not_count(chosen)
         _prove(request, workspace, plan, study, origins, console, interruption)
         if not interruption.controls.hand_back:
             record_proofs(workspace, plan, study, request.command, _teller(console))
@@ -128,11 +132,6 @@ def _prove(
     progress = ProofProgress(console, plan.definition.targets, planned, request.verbosity)
     if not planned and request.verbosity >= 0:
         progress.say("All repeats are there already; nothing is trained.")
-    fresh = [r for r in study.records() if any(p.kind == "fresh" for p in r.repeats)]
-    if request.same_split and any(r.origin in origins for r in fresh):
-        progress.say(
-            "There are repeats on fresh splits, and they decide; --same-split adds to them."
-        )
     with ExitStack() as stack:
         executor = None
         if planned:
@@ -149,6 +148,19 @@ def _prove(
             progress.say,
         )
         prove(proving, origins, request.seeds, same_split=request.same_split)
+
+
+def _refuse_what_would_not_count(chosen: Sequence[Entry]) -> None:
+    """Raise StudyError where fresh splits have decided: repeats on the same would be in vain."""
+    decided = [
+        str(e.trial) for e in chosen if e.confirmation is not None and not e.confirmation.same_split
+    ]
+    if decided:
+        were = "was" if len(decided) == 1 else "were"
+        raise StudyError(
+            f"{plural('trial', len(decided))} {listed(decided)} {were} repeated on fresh splits, "
+            "which say more: repeats on the same split would not count.\nLeave --same-split away."
+        )
 
 
 def _chosen(outcome: Outcome, request: ConfirmRequest) -> list[Entry]:
@@ -192,8 +204,12 @@ def _print(
         return
     console = result_console()
     for entry in tested:
-        console.print(ConfirmationBlock(outcome, entry))
-        console.print()
+        if entry.confirmation is not None:
+            console.print(ConfirmationBlock(outcome, entry))
+            console.print()
+    for entry in unrepeated(tested):
+        why = one_line(entry.record.untold or "", 200)
+        console.print(Text(f"trial {entry.trial} could not be repeated: {why}\n"))
     print_closing(
         console,
         confirmation_sentence(outcome, tested),

@@ -19,6 +19,7 @@ from tuner.commands.exporting import (
     Model,
     export_model,
     job_of,
+    refuse_other_script,
     refuse_strangers,
     register_model,
     script_of,
@@ -87,6 +88,8 @@ def run_export(request: ExportRequest) -> int:
     wants_model = request.code is None or request.out is not None or request.register is not None
     if wants_model:
         refuse_strangers(request.folder / file)
+    if request.code is not None:
+        refuse_other_script(request.folder / request.code)
     say = _teller(Console(stderr=True))
     job = job_of(workspace, summary, outcome, entry, request.data_dir, say)
     done = _Done(notes=_notes(outcome, entry, request.trial))
@@ -132,7 +135,9 @@ def _notes(outcome: Outcome, entry: Entry, word: str) -> tuple[str, ...]:
     """What a person has to know of the choice, a line each."""
     found = []
     if entry.verdict == "misses":
-        if word == BEST:
+        if word == BEST and entry in outcome.confirmed:
+            found.append("No trial meets the targets by its own figures; this one is confirmed.")
+        elif word == BEST:
             found.append("No trial meets the targets; this is the nearest miss.")
         found.append(trial_sentence(outcome, entry))
     if outcome.banner:

@@ -32,7 +32,7 @@ from tuner.exported import (
 )
 from tuner.report.jsonout import entry_json
 from tuner.report.model_card import CardFacts, model_card
-from tuner.report.script import ScriptFacts, script
+from tuner.report.script import ScriptFacts, is_exported, script
 from tuner.report.selection import Entry, Outcome
 from tuner.report.trial_view import trial_name
 from tuner.search.records import StudySummary
@@ -116,8 +116,9 @@ def job_of(
 
 
 def refuse_strangers(model: Path) -> None:
-    """Raise UsageError where what lies beside the model would replace a file of another kind."""
-    beside = [path for path in (sidecar_of(model), card_of(model)) if path.exists()]
+    """Raise UsageError where a file would be replaced that no export wrote."""
+    written = (model, sidecar_of(model), card_of(model), vocabulary_of(model))
+    beside = [path for path in written if path.exists()]
     if not beside:
         return
     try:
@@ -127,6 +128,21 @@ def refuse_strangers(model: Path) -> None:
             f"{beside[0].name} is there already and was not written by an export.\n"
             f"Choose another name with --out, since it would be replaced."
         ) from error
+
+
+def refuse_other_script(file: Path) -> None:
+    """Raise UsageError where a script would be replaced that no export wrote."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError):
+        text = "not ours"
+    if text.strip() and not is_exported(text):
+        raise UsageError(
+            f"{file.name} is there already and was not written by an export.\n"
+            "Choose another name with --code, since it would be replaced."
+        )
 
 
 # --- the model --------------------------------------------------------------------------------
@@ -163,19 +179,20 @@ def export_model(job: Job, file: Path) -> Model:
             )
             sentence = _judge(job, check, weights, retrained)
             mark = hashlib.sha256(aside.read_bytes()).hexdigest()
+            described = _describe(job, file, mark, written["edge"])
+            card = model_card(
+                _card_facts(job, file, described, written["weights"], check, sentence, retrained)
+            )
+            words = job.data.vocabulary
+            if words is not None:
+                _write_json(vocabulary_of(target), list(words))
+            _write_json(sidecar_of(target), described.to_json())
+            write_aside(card_of(target), card.encode())
+            # Last: a model without its description would be taken for a stranger's.
             os.replace(aside, target)
         finally:
             with suppress(OSError):
                 aside.unlink()
-    described = _describe(job, file, mark, written["edge"])
-    card = model_card(
-        _card_facts(job, file, described, written["weights"], check, sentence, retrained)
-    )
-    words = job.data.vocabulary
-    if words is not None:
-        _write_json(vocabulary_of(target), list(words))
-    _write_json(sidecar_of(target), described.to_json())
-    write_aside(card_of(target), card.encode())
     return Model(
         file,
         target,

@@ -17,7 +17,6 @@ from tuner.commands.proving import FUTILE_AFTER
 from tuner.definition import SweepDefinition
 from tuner.report.confirmation import expected_reach
 from tuner.report.selection import Entry, Outcome, judge
-from tuner.search.repeats import UNTOLD
 from tuner.search.study import SweepStudy
 
 
@@ -67,7 +66,7 @@ def confirmed_count(outcome: Outcome, seeds: int) -> int:
 def is_decided(entry: Entry, seeds: int) -> bool:
     """Whether nothing is left to do for a trial that was put to the test."""
     found = entry.confirmation
-    if any(repeat.status in UNTOLD for repeat in entry.record.repeats):
+    if entry.record.untold is not None:
         return True  # it cannot be repeated here
     if found is None:
         return False
@@ -78,16 +77,15 @@ def candidate(outcome: Outcome, seeds: int, needed: float = -math.inf) -> Entry 
     """The trial to put to the test next, or None.
 
     One whose test was interrupted comes first. Else the best that meets and was not tested, if it
-    ranks above every one that was tested and not confirmed, and scores `needed` or more.
+    ranks above every one that was tested and not confirmed, and scores `needed` or more. One that
+    cannot be repeated is no candidate, and is in the way of no other.
     """
-    tested = [e for e in outcome.entries if e.record.repeats]
-    begun = [e for e in tested if e.confirmation is not None and not is_decided(e, seeds)]
+    tested = [e for e in outcome.entries if e.record.repeats and e.record.untold is None]
+    begun = [e for e in tested if not is_decided(e, seeds)]
     if begun:
         return max(begun, key=score)
-    failed = [
-        score(e) for e in tested if e.confirmation is None or e.confirmation.verdict != "confirmed"
-    ]
-    waiting = [e for e in outcome.meets if e.confirmation is None and not is_decided(e, seeds)]
+    failed = [score(e) for e in tested if e.confirmation and e.confirmation.verdict != "confirmed"]
+    waiting = [e for e in outcome.meets if not e.record.repeats]
     if not waiting:
         return None
     best = max(waiting, key=score)

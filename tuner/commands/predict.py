@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tuner.commands.output import print_closing, print_json, print_rows, result_console
-from tuner.errors import StudyError, UsageError
+from tuner.errors import DataError, StudyError, UsageError
 from tuner.executors.errand import run_errand
 from tuner.exported import ENDING, ExportedModel, read_description, sidecar_of
 from tuner.report.jsonout import SCHEMA
@@ -141,7 +141,10 @@ def _changed(request: PredictRequest, described: ExportedModel) -> list[str]:
 def _standard_input() -> str:
     if sys.stdin.isatty():
         click.echo("Type a text, then Ctrl-D on a line of its own:", err=True)
-    return sys.stdin.read()
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"standard input is not UTF-8 text ({error}).") from error
 
 
 def _print(

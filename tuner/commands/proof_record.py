@@ -17,6 +17,7 @@ from tuner.search.records import RUN_PREFIX, repeat_key
 from tuner.search.study import SweepStudy
 from tuner.tracking.apart import RecorderApart
 from tuner.tracking.base import RepeatView
+from tuner.trial import UNTOLD
 from tuner.workspace import Workspace
 
 
@@ -47,7 +48,8 @@ def record_proofs(
         for record in shown:
             assert record.run_id is not None
             for repeat in record.repeats:
-                if repeat.run_id is None:
+                # One that failed is trained again under the same name; then it is a run.
+                if repeat.run_id is None and repeat.status not in UNTOLD:
                     judged = repeat.judged
                     passes = None if judged is None else meets(judged, definition.targets)
                     run = recorder.record_repeat(RepeatView(record, repeat, passes), record.run_id)

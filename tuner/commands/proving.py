@@ -195,8 +195,7 @@ def _read_test(proving: Proving, origin: int) -> None:
     record = next(r for r in records if r.origin == origin)
     repeats = judged_repeats(record.repeats)
     files = [weights_file(proving.folder, record, r.kind, r.index) for r in repeats]
-    own = weights_file(proving.folder, record, "own", 0)
-    first = Path(record.weights) if record.weights else own if own.exists() else None
+    first = Path(record.weights) if record.weights else None  # see `_restore_weights`
     known = [file for file in files if file.exists()]
     if first is None:
         proving.say(

@@ -92,11 +92,12 @@ def train_again(
         ended.append(repeat)
 
     data = Prepared.open(Path(spec.data), spec.fingerprint)
+    written = Path(planned.spec.keep_weights or "")
+    written.unlink(missing_ok=True)
     with closing(start_executor(workspace, data, 1)) as executor:
         run_repeats(executor, [planned], note, observe, Controls())
     (repeat,) = ended
-    written = Path(planned.spec.keep_weights or "")
-    if repeat.status != "complete" or not written.exists():
+    if repeat.status not in ("complete", "nan") or not written.exists():
         raise TrainingError(
             f"trial {record.origin} could not be trained again: {repeat.message or repeat.status}."
         )

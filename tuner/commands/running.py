@@ -218,7 +218,10 @@ def make_spec(workspace: Workspace, plan: Plan, study: SweepStudy, ticket: Ticke
 
 
 class _Observing:
-    """Passes notices on, and after each trial drops the weights that are not worth keeping."""
+    """Passes notices on, and after each trial drops the weights that are not worth keeping.
+
+    Those of a trial that was put to the test stay: what it was tested by is what leaves the house.
+    """
 
     def __init__(self, observer: Observer, job: Job) -> None:
         self._observer = observer
@@ -231,8 +234,9 @@ class _Observing:
         self._observer(notice)
         if isinstance(notice, Ended):
             ended = self._study.ended
-            for record in ended[self._seen :]:
-                drop_weights(self._shortlist.add(record))
+            over = [one for record in ended[self._seen :] for one in self._shortlist.add(record)]
+            tested = self._study.tested if over else frozenset()
+            drop_weights(record for record in over if record.number not in tested)
             self._seen = len(ended)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from rich.console import Console
 
-from tuner.commands.goals import Goal, candidate, enough, needed_score
+from tuner.commands.goals import Goal, candidate, enough, is_decided, needed_score
 from tuner.commands.progress import Observer
 from tuner.commands.proof_progress import ProofProgress
 from tuner.commands.proof_record import record_proofs
@@ -88,7 +88,8 @@ class Until:
                 markup=False,
             )
             return
-        origins = [e.trial for e in self.job.outcome().entries if e.record.repeats]
+        entries = self.job.outcome().entries
+        origins = [e.trial for e in entries if is_decided(e, self.goal.seeds)]
         read_test_split(self._proving(executor, None), origins)
 
     def _next(self, outcome: Outcome) -> Entry | None:

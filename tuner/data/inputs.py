@@ -28,6 +28,9 @@ LABELS = ("label", "target", "class", "y")
 """Columns of a table that hold the answer; they are left out."""
 
 TEXT_COLUMN = "text"
+DEEPEST = 65_535.0
+"""White with 16 bits."""
+
 LIGHT, DARK = 0.5, 0.25
 """Mean brightness from which, and up to which, a picture's border is called so."""
 
@@ -149,8 +152,8 @@ def _picture(path: Path, wanted: Wanted, invert: bool) -> Inputs:
             opened.load()
             image = ImageOps.exif_transpose(opened)
             if image.mode.startswith(("I", "F")):  # 16 bits, which `convert` would cut off
-                deep = np.asarray(image, np.float64)
-                image = Image.fromarray((deep / max(deep.max(), 1) * 255).astype(np.uint8))
+                image, stretched = _eight_bits(image)
+                notes += [f"{path}: {stretched}"] if stretched else []
             if "A" in image.getbands() or "transparency" in image.info:
                 flat = image.convert("RGBA")
                 image = Image.alpha_composite(Image.new("RGBA", flat.size, "black"), flat)
@@ -171,6 +174,25 @@ def _picture(path: Path, wanted: Wanted, invert: bool) -> Inputs:
     scaled = pixels * wanted.scale
     x = (np.rint(scaled) if whole else scaled).astype(wanted.dtype)
     return Inputs(x.reshape(1, *wanted.shape), (None,), tuple(notes))
+
+
+def _eight_bits(image: Any) -> tuple[Any, str]:
+    """A picture of deeper greys with 8 bits, and a note where their range was not known."""
+    from PIL import Image
+
+    deep = np.asarray(image, np.float64)
+    low, high = float(deep.min()), float(deep.max())
+    note = ""
+    if image.mode.startswith("F") and low >= 0 and high <= 1:
+        top = 1.0
+    elif not image.mode.startswith("F") and low >= 0 and high <= DEEPEST:
+        top = DEEPEST
+        if high < DEEPEST / 4:
+            note = f"its brightest value is {high:g}, where white is {DEEPEST:g} (16 bits)."
+    else:
+        top = max(high, 1.0)
+        note = f"its values go from {low:g} to {high:g}; {top:g} is taken for white."
+    return Image.fromarray((np.clip(deep, 0, None) / top * 255).astype(np.uint8)), note
 
 
 def _looks_inverted(path: Path, pixels: Array, wanted: Wanted) -> list[str]:
@@ -227,10 +249,13 @@ def _table(path: Path, wanted: Wanted) -> Inputs:
         if path.suffix.lower() == ".parquet":
             table = pd.read_parquet(path)
         else:
-            table = pd.read_csv(path)
-            if all(_is_number(str(name)) for name in table.columns):
+            # As it stands there: as names of columns pandas would make equal cells different.
+            first = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
+            if _is_row(first.iloc[0].tolist()):
                 table = pd.read_csv(path, header=None)
                 notes.append(f"{path}: its first line is taken for a row, since it holds numbers.")
+            else:
+                table = pd.read_csv(path)
     except Exception as error:
         raise DataError(f"{path} cannot be read as a table ({_reason(error)}).") from error
     if len(table) == 0:
@@ -259,6 +284,12 @@ def _table(path: Path, wanted: Wanted) -> Inputs:
         )
     found = _shaped(table.to_numpy(), wanted, str(path))
     return Inputs(found.x, numbers, (*notes, *found.notes))
+
+
+def _is_row(cells: Sequence[str]) -> bool:
+    """Whether the first line of a table is a row; columns may be called 0, 1, 2 and so on."""
+    counted = len(cells) > 2 and list(cells) == [str(number) for number in range(len(cells))]
+    return all(_is_number(cell) for cell in cells) and not counted
 
 
 def _is_number(text: str) -> bool:

@@ -133,10 +133,16 @@ def confirmation_sentence(outcome: Outcome, tested: Sequence[Entry]) -> str:
         for word, words, found in (
             ("is marginal", "are marginal", by_verdict.get("marginal", [])),
             ("was a fluke", "were flukes", by_verdict.get("fluke", [])),
+            ("could not be repeated", "could not be repeated", unrepeated(tested)),
         )
         if found
     ]
     return f"{'; '.join([text, *rest])}."
+
+
+def unrepeated(tested: Sequence[Entry]) -> list[Entry]:
+    """Trials without a verdict, because their repeats failed."""
+    return [e for e in tested if e.confirmation is None and e.record.untold is not None]
 
 
 def next_after_confirm(outcome: Outcome, tested: Sequence[Entry], seeds: int) -> str:

@@ -8,6 +8,7 @@ the trial's within the noise between two seeds.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -54,6 +55,11 @@ class ScriptFacts:
     seed: int
     epochs: int
     chosen: EpochMetrics
+
+
+def is_exported(text: str) -> bool:
+    """Whether a text begins as those of `script` do."""
+    return re.match(r'"""Trial \d+ of the study .+ as plain Keras\.', text) is not None
 
 
 def script(facts: ScriptFacts) -> str:

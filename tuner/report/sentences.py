@@ -100,8 +100,11 @@ def _next_proof(outcome: Outcome) -> str:
     marginal = next((t for t, c in tested.items() if c.verdict == "marginal"), None)
     if marginal is not None:
         return f"tuner confirm {name} --trial {marginal} --seeds {2 * tested[marginal].seeds}"
-    if len(tested) < len(outcome.meets):
+    waiting = [e for e in outcome.meets if not e.confirmation and e.record.untold is None]
+    if waiting and first.record.untold is None:
         return f"tuner confirm {name}"  # flukes come last, so that it takes others
+    if waiting:
+        return f"tuner confirm {name} --trial {waiting[0].trial}"
     return f"tuner sweep {name} --add {_as_many(outcome)}"
 
 
@@ -136,11 +139,11 @@ def standing(outcome: Outcome, entry: Entry) -> str:
         return f"{tried(found)}, so that it is {_article(found)}"
     among = f"chosen among {trials_text(outcome.judged)}" if outcome.judged > 1 else "a figure"
     text = f"{among} on one validation split, not confirmed on fresh seeds"
-    flukes = sum(e.confirmation is not None for e in outcome.meets)
-    if flukes:
-        was = "was a fluke" if flukes == 1 else "were flukes"
-        text += f"; of those put to the test, {flukes} {was}"
-    return text
+    verdicts = [e.confirmation.verdict for e in outcome.meets if e.confirmation]
+    flukes, marginal = verdicts.count("fluke"), verdicts.count("marginal")
+    said = [f"{flukes} {'was a fluke' if flukes == 1 else 'were flukes'}"] if flukes else []
+    said += [f"{marginal} {'is' if marginal == 1 else 'are'} marginal"] if marginal else []
+    return f"{text}; of those put to the test, {listed(said)}" if said else text
 
 
 def tried(found: Confirmation) -> str:

@@ -104,6 +104,12 @@ class Noted:
         return cls(runs, ordered, tests)
 
 
+def tested_in(attributes: Mapping[str, Any]) -> frozenset[int]:
+    """Numbers of the attempts that were put to the test, by the attributes of their study."""
+    keys = (key.split(":") for key in attributes)
+    return frozenset(int(key[1]) for key in keys if key[0] in ("repeat", "test") and len(key) > 1)
+
+
 def attempt_of(trial: FrozenTrial) -> Attempt:
     """What the ledger needs to know of a stored trial."""
     attributes = trial.user_attrs

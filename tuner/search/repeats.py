@@ -20,6 +20,7 @@ from tuner.executors.base import EpochDone, Executor, SuggestAsked, TrialDone
 from tuner.search.sampling import derive_seed
 from tuner.search.scheduler import POLL_SECONDS, Controls, StopReason
 from tuner.trial import (
+    UNTOLD,
     EpochMetrics,
     Repeat,
     RepeatKind,
@@ -30,8 +31,6 @@ from tuner.trial import (
 )
 
 MOST_ATTEMPTS = 3
-UNTOLD = ("failed", "oom")
-"""How a repeat can end that says nothing of its configuration; the next command tries it again."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from tuner.search import owners
 from tuner.search.ledger import Attempt
 from tuner.search.mirror import Mirror
 from tuner.search.pruning import Rivals
-from tuner.search.records import RUN_PREFIX, records_of
+from tuner.search.records import RUN_PREFIX, records_of, tested_in
 from tuner.search.reports import Reports
 from tuner.search.sampling import (
     build_sampler,
@@ -265,6 +265,11 @@ class SweepStudy:
         """Curves of finished trials, as of the last trial taken or finished here."""
         return self._mirror.rivals
 
+    @property
+    def tested(self) -> frozenset[int]:
+        """Numbers of the attempts that were put to the test."""
+        return tested_in(self._study.user_attrs)
+
     def is_ours(self, record: TrialRecord) -> bool:
         """Whether this process has trained the attempt that stands for a trial."""
         return bool(self._mirror.owner(record) == self._owner.name)
@@ -309,9 +314,8 @@ class SweepStudy:
     def _is_others(self, record: TrialRecord) -> bool:
         """Whether another process that is alive has trained a trial, and will record it."""
         owner = self._mirror.owner(record)
-        if owner is None or self.is_ours(record):
-            return False
-        return not owners.has_ended(self._workspace.owners / owner)
+        others = owner is not None and not self.is_ours(record)
+        return others and not owners.has_ended(self._workspace.owners / owner)
 
     # What follows runs under the ask lock.
 

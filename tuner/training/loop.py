@@ -61,7 +61,8 @@ def run_epochs(
 
     def ended(status: ResultStatus, message: str = "") -> TrialResult:
         weights = None
-        ended_well = status in ("complete", "stopped") and kept is not None
+        # A loss that is not finite takes nothing from the epochs before.
+        ended_well = status in ("complete", "stopped", "nan") and kept is not None
         if engine is not None and ended_well and spec.keep_weights:
             with clock("save"):
                 engine.save_snapshot(Path(spec.keep_weights))

@@ -259,9 +259,16 @@ def _trust(outcome: Outcome) -> str:
         return text
     those = tested(outcome)
     if those:
+        marginal = [e for e in those if e.confirmation and e.confirmation.verdict == "marginal"]
+        held = (
+            f"the means of {trials_listed(marginal)} meet, but their bounds do not yet: more seeds "
+            "may settle it"
+            if marginal
+            else "the figures did not hold up"
+        )
         return (
             f"{capital(trials_listed(those))} {'was' if len(those) == 1 else 'were'} trained again "
-            "on fresh seeds, and the figures did not hold up: see what the repeats say below."
+            f"on fresh seeds, and {held}: see what the repeats say below."
         )
     if outcome.judged > 1:
         return (

@@ -22,7 +22,7 @@ from tuner.trial import ParamValue
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table; `kind` is `number` or `text`, for its alignment and order."""
+    """A column of the table; `kind` is `number` or `text`, for its alignment."""
 
     key: str
     title: str

@@ -267,11 +267,10 @@
     const up = head.getAttribute("aria-sort") !== "ascending";
     for (const other of all("thead th", table)) other.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", up ? "ascending" : "descending");
-    const number = head.classList.contains("number");
     const keyed = rows.map((row) => [key(row, column), row]);
     keyed.sort(([a], [b]) => {
       if (a === null || b === null) return (a === null) - (b === null); // what is missing comes last
-      const order = number && !isNaN(a) && !isNaN(b) ? a - b : String(a).localeCompare(String(b));
+      const order = !isNaN(a) && !isNaN(b) ? a - b : String(a).localeCompare(String(b));
       return up ? order : -order;
     });
     $("tbody", table).append(...keyed.map(([, row]) => row));
