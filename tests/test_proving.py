@@ -16,13 +16,12 @@ from test_confirmation import planted, proving
 from test_steering import trial
 
 from tuner.commands import proof_record, running, until
-from tuner.commands.confirm import _refuse_what_would_not_count
+from tuner.commands.confirm import _counting
 from tuner.commands.goals import Goal, is_decided
 from tuner.commands.proof_record import record_proofs
 from tuner.commands.proving import prove, read_test_split
 from tuner.commands.until import Until
 from tuner.definition import SweepDefinition
-from tuner.errors import StudyError
 from tuner.executors.inline import InlineExecutor
 from tuner.report.selection import select
 from tuner.search.records import RUN_PREFIX, repeat_key
@@ -195,12 +194,13 @@ def test_a_repeat_becomes_a_run_once_it_says_something(
 # --- what would not count -----------------------------------------------------------------------
 
 
-def test_repeats_on_the_same_split_are_refused_where_fresh_ones_decide() -> None:
+def test_repeats_on_the_same_split_are_left_out_where_fresh_ones_decide() -> None:
     made = definition()
     same = trial(1, 0.909)
     same = replace(same, repeats=tuple(replace(r, kind="same") for r in fresh(VALS, 1)))
     records = [trial(0, 0.909, VALS), same, trial(2, 0.909), trial(3, 0.909, VALS[:1])]
     entries = select("s", "digits", records, made.targets, made.epoch, 4).entries
-    with pytest.raises(StudyError, match="trials 0 and 3 were repeated on fresh splits"):
-        _refuse_what_would_not_count(entries)
-    _refuse_what_would_not_count(entries[1:3])
+    origins, said = _counting(entries, same_split=True)
+    assert origins == [1, 2, 3]
+    assert said.startswith("Trial 0 was repeated on fresh splits")
+    assert _counting(entries, same_split=False) == ([0, 1, 2, 3], "")

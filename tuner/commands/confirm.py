@@ -22,6 +22,7 @@ from tuner.commands.running import NONE_MEETS, Interruption, signals_to, start_e
 from tuner.commands.show import find_trial
 from tuner.definition import SweepDefinition
 from tuner.errors import StudyError
+from tuner.report.confirmation import FEWEST
 from tuner.report.confirmation_table import (
     ConfirmationBlock,
     confirmation_sentence,
@@ -99,9 +100,10 @@ def run_confirm(request: ConfirmRequest) -> int:
                 "Wait for its end; what it has done will not be done again."
             )
         origins = [entry.trial for entry in chosen]
-        if request.same_split:
-            _refuse_what_would_not_count(chosen)
-        _prove(request, workspace, plan, study, origins, console, interruption)
+        counting, left_out = _counting(chosen, same_split=request.same_split)
+        if left_out:
+            _teller(console)(left_out)
+        _prove(request, workspace, plan, study, counting, console, interruption)
         if not interruption.controls.hand_back:
             record_proofs(workspace, plan, study, request.command, _teller(console))
     (summary,) = find_studies(workspace, [request.name])
@@ -150,17 +152,24 @@ def _prove(
         prove(proving, origins, request.seeds, same_split=request.same_split)
 
 
-def _refuse_what_would_not_count(chosen: Sequence[Entry]) -> None:
-    """Raise StudyError where fresh splits have decided: repeats on the same would be in vain."""
+def _counting(chosen: Sequence[Entry], *, same_split: bool) -> tuple[list[int], str]:
+    """The trials whose repeats would count, and a line about those that are left out."""
     decided = [
-        str(e.trial) for e in chosen if e.confirmation is not None and not e.confirmation.same_split
+        str(e.trial)
+        for e in chosen
+        if same_split
+        and (found := e.confirmation) is not None
+        and not found.same_split
+        and found.seeds >= FEWEST  # a single one, as an interruption leaves it, hides nothing
     ]
-    if decided:
-        were = "was" if len(decided) == 1 else "were"
-        raise StudyError(
-            f"{plural('trial', len(decided))} {listed(decided)} {were} repeated on fresh splits, "
-            "which say more: repeats on the same split would not count.\nLeave --same-split away."
-        )
+    origins = [entry.trial for entry in chosen if str(entry.trial) not in decided]
+    if not decided:
+        return origins, ""
+    were = "was" if len(decided) == 1 else "were"
+    return origins, (
+        f"{plural('Trial', len(decided))} {listed(decided)} {were} repeated on fresh splits, which "
+        "say more: repeats on the same split would not count and are left out."
+    )
 
 
 def _chosen(outcome: Outcome, request: ConfirmRequest) -> list[Entry]:
