@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,12 +16,17 @@ from hypothesis import strategies as st
 from optuna.distributions import FloatDistribution
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
+from rich.console import Console
 from stubs import definition
 from studies import FAR, GOOD, begin, open_named, tell
 from test_scheduler import Sweep
 
+from tuner.commands import until
 from tuner.commands.goals import Goal, candidate, confirmed_count, enough, needed_score
-from tuner.report.selection import Outcome, select
+from tuner.commands.until import Until
+from tuner.executors.inline import InlineExecutor
+from tuner.report.selection import Entry, Outcome, select
+from tuner.search.scheduler import Controls
 from tuner.search.tpe import History
 from tuner.training.base import Link
 from tuner.trial import EpochMetrics, Repeat, SplitSpec, TrialRecord, TrialResult, TrialSpec
@@ -174,6 +181,8 @@ def own_seed_alone(origin: int, val: float) -> TrialRecord:
 
 
 FLUKE, PROVEN, LOST = (0.88, 0.89, 0.881), (0.92, 0.921, 0.922), (None,)
+WIDE = (0.895, 0.92, 0.905)
+"""Meets on average, by a margin of 0.67 points, and not surely."""
 
 
 @pytest.mark.parametrize(
@@ -181,8 +190,9 @@ FLUKE, PROVEN, LOST = (0.88, 0.89, 0.881), (0.92, 0.921, 0.922), (None,)
     [
         ([trial(0, 0.89)], None),  # nothing meets
         ([trial(0, 0.905), trial(1, 0.909)], 1),  # the best of those that meet
-        ([trial(0, 0.909, FLUKE), trial(1, 0.905)], None),  # below what was no good
-        ([trial(0, 0.905, FLUKE), trial(1, 0.909)], 1),  # above it
+        ([trial(0, 0.909, WIDE), trial(1, 0.905)], None),  # expects less than did not suffice
+        ([trial(0, 0.905, WIDE), trial(1, 0.909)], 1),
+        ([trial(0, 0.909, FLUKE), trial(1, 0.905)], 1),  # its lucky figure is no bar
         ([trial(0, 0.909, PROVEN), trial(1, 0.905)], 1),  # success is no bar for the next one
         ([trial(0, 0.905, FLUKE)], None),
         ([trial(0, 0.905, PROVEN[:1]), trial(1, 0.909)], 0),  # what was interrupted comes first
@@ -246,6 +256,36 @@ def test_the_outcome_is_looked_at_only_when_another_trial_meets(tmp_path: Path) 
     study.close()
     assert answers == [False, False, False, False, False, True]
     assert looks == [0, 3, 5]
+
+
+@pytest.mark.parametrize("tests", [1, 9])
+def test_when_no_more_trials_come_a_few_are_tested(tmp_path: Path, tests: int) -> None:
+    """All trials meet by a hair and none holds: the end is three tests, not one for each."""
+    tested: list[int] = []
+    vals = [0.9 + (number + 1) / 1e4 for number in range(tests)]
+
+    def look() -> Outcome:
+        return outcome_of(
+            *(trial(n, val, FLUKE if n in tested else ()) for n, val in enumerate(vals))
+        )
+
+    def test(sweep: Until, executor: Any, entry: Entry) -> str:
+        tested.append(entry.trial)
+        return "done"
+
+    job: Any = SimpleNamespace(
+        outcome=look, workspace=None, study=None, workers=1, plan=SimpleNamespace(data=None)
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(until, "start_executor", lambda *given: InlineExecutor(landscape, 1))
+        patch.setattr(until, "proving_alone", lambda *given: nullcontext(True))
+        patch.setattr(Until, "_begin", lambda *given, **named: None)
+        patch.setattr(Until, "_rows", lambda sweep: 12_000)
+        patch.setattr(Until, "_train", lambda *given, **named: "done")
+        patch.setattr(Until, "_test", test)
+        sweep = Until(Goal(confirmed=1), job, Console(), Controls(), lambda: job, -1)
+        assert sweep.run() == "done"
+    assert tested == list(range(tests))[::-1][:3]
 
 
 @pytest.mark.parametrize("slots", [1, 2])

@@ -2,9 +2,9 @@
 
 The rule: a goal only ever ends a sweep early, within its trials and its time. Each test of a trial
 costs trainings, and makes the bounds of all a little stricter (Holm), so that it is not spent on
-trials that are likely to fail: a candidate ranks above every one that failed, and its expected
-margin is as large as what the bound will take off. When no more trials come, the best is tested
-without that.
+trials that are likely to fail: a candidate expects more than every one that failed has shown, and
+its expected margin is as large as what the bound will take off. When no more trials come, the first
+few are tested without that.
 """
 
 from __future__ import annotations
@@ -77,14 +77,14 @@ def candidate(outcome: Outcome, seeds: int, needed: float = -math.inf) -> Entry 
     """The trial to put to the test next, or None.
 
     One whose test was interrupted comes first. Else the best that meets and was not tested, if it
-    ranks above every one that was tested and not confirmed, and scores `needed` or more. One that
-    cannot be repeated is no candidate, and is in the way of no other.
+    expects more than every one that was tested and not confirmed (`shown`), and scores `needed` or
+    more. One that cannot be repeated is no candidate, and is in the way of no other.
     """
     tested = [e for e in outcome.entries if e.record.repeats and e.record.untold is None]
     begun = [e for e in tested if not is_decided(e, seeds)]
     if begun:
         return max(begun, key=score)
-    failed = [score(e) for e in tested if e.confirmation and e.confirmation.verdict != "confirmed"]
+    failed = [shown(e) for e in tested if e.confirmation and e.confirmation.verdict != "confirmed"]
     waiting = [e for e in outcome.meets if not e.record.repeats]
     if not waiting:
         return None
@@ -92,6 +92,14 @@ def candidate(outcome: Outcome, seeds: int, needed: float = -math.inf) -> Entry 
     if failed and score(best) <= max(failed):
         return None
     return best if score(best) >= needed else None
+
+
+def shown(entry: Entry) -> float:
+    """What a trial that was tested stands for: its score, or the less that its repeats showed."""
+    found = entry.confirmation
+    if found is None:
+        return score(entry)
+    return min([score(entry), *(b.target.margin(b.mean) for b in found.targets)])
 
 
 def score(entry: Entry) -> float:

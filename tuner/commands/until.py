@@ -17,6 +17,7 @@ from tuner.commands.progress import Observer
 from tuner.commands.proof_progress import ProofProgress
 from tuner.commands.proof_record import record_proofs
 from tuner.commands.proving import (
+    TOP,
     Proving,
     plan_all,
     prove,
@@ -62,6 +63,7 @@ class Until:
             tests = goal.confirmed is not None and alone
             if goal.confirmed is not None:
                 self._begin(executor, alone=alone)
+            last = 0
             while True:
                 outcome = job.outcome()
                 if goal.reached(outcome):
@@ -74,8 +76,9 @@ class Until:
                     if reason not in ("done", "exhausted") or not tests:
                         return reason
                     entry = candidate(job.outcome(), goal.seeds)  # nothing better will come
-                    if entry is None:
+                    if entry is None or last == TOP:
                         return reason
+                    last += 1
                 reason = self._test(executor, entry)
                 if reason != "done":
                     return reason
