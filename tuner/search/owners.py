@@ -19,6 +19,7 @@ from typing import Any
 from tuner.locks import are_missing, say_missing, try_lock
 
 MOST_BYTES = 4096
+GONE = "the process that trained it is gone"
 
 
 class Owner:

@@ -49,8 +49,6 @@ from tuner.trial import (
 )
 from tuner.workspace import Workspace
 
-OWNER_GONE = "the process that trained it is gone"
-
 
 class SweepStudy:
     """One sweep in the journal of a working directory. Create it by `open_study`."""
@@ -69,10 +67,8 @@ class SweepStudy:
         self._journal: Journal = study._storage
         self._live: dict[str, optuna.Trial] = {}
         self._reports = Reports(self._journal)
-        self._grid: tuple[Params, ...] = ()
-        if definition.sampler == "grid":
-            points = grid(definition.space, definition.fixed)
-            self._grid = tuple({**definition.fixed, **point} for point in points)
+        points = grid(definition.space, definition.fixed) if definition.sampler == "grid" else ()
+        self._grid: tuple[Params, ...] = tuple({**definition.fixed, **point} for point in points)
         self.name: str = study.study_name
         self.uid: str = study.user_attrs["uid"]
         self._mirror = Mirror(study, self.uid, workspace)
@@ -292,7 +288,7 @@ class SweepStudy:
         for trial in self._mirror.refresh():
             owner = trial.user_attrs.get("owner")
             if owner and owners.has_ended(self._workspace.owners / owner):
-                found[f"{self.uid}:{trial.number}"] = OWNER_GONE
+                found[f"{self.uid}:{trial.number}"] = owners.GONE
         for record in self._mirror.ended:
             found.pop(record.attempt, None)
         return found
@@ -332,7 +328,7 @@ class SweepStudy:
                 owner != self._owner.name and owners.is_gone(self._workspace.owners, owner)
             ):
                 with self._journal.together():
-                    self._journal.set_trial_user_attr(trial._trial_id, "reason", OWNER_GONE)
+                    self._journal.set_trial_user_attr(trial._trial_id, "reason", owners.GONE)
                     self._study.tell(trial.number, state=TrialState.FAIL)
 
     def _queue_retries(self) -> None:
