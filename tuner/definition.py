@@ -10,13 +10,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tuner.definition_checks import check
 from tuner.definition_overrides import Overrides, apply
 from tuner.definition_yaml import read
 from tuner.errors import DefinitionError, StudyError, UsageError, nearest
 from tuner.parameters import show
+from tuner.questions import Question
 from tuner.space import Space
 from tuner.targets import Target
 from tuner.trial import EarlyStopping, EpochRule, Params, SplitSpec
@@ -33,6 +34,9 @@ __all__ = [
     "refuse_another",
     "restore",
 ]
+
+COMPARING = ("seeds", "test", "diagnostics", "questions")
+"""Keys that say what is compared and looked at; like variants, they may change as it goes on."""
 
 ENGINE_BEFORE = "fit"
 """What holds for studies from before there was a choice of engines."""
@@ -60,6 +64,10 @@ class SweepDefinition:
         variants: complete configurations by name, in the file's order.
         early_stopping: or None.
         engine: `compiled` (a whole epoch as one compiled function) or `fit` (Keras's `model.fit`).
+        seeds: trainings of each variant, on seeds that all of them share, >= 1.
+        test: `compare` (variants on the test split, once all trials are there) or None.
+        diagnostics: some of `gradients`, `misclassified` and `curves`.
+        questions: what the variants are to answer.
     """
 
     name: str
@@ -79,6 +87,10 @@ class SweepDefinition:
     variants: dict[str, Params] = field(default_factory=dict)
     early_stopping: EarlyStopping | None = None
     engine: str = "compiled"
+    seeds: int = 1
+    test: Literal["compare"] | None = None
+    diagnostics: tuple[str, ...] = ()
+    questions: tuple[Question, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The same as keys of a sweep file: `parse` of its JSON text gives this definition back."""
@@ -101,6 +113,14 @@ class SweepDefinition:
         }
         if self.early_stopping is not None:
             raw["early_stopping"] = asdict(self.early_stopping)
+        if self.seeds > 1:
+            raw["seeds"] = self.seeds
+        if self.test is not None:
+            raw["test"] = self.test
+        if self.diagnostics:
+            raw["diagnostics"] = list(self.diagnostics)
+        if self.questions:
+            raw["questions"] = [question.to_json() for question in self.questions]
         return raw
 
 
@@ -218,6 +238,10 @@ def parse(
         variants=draft.variants,
         early_stopping=EarlyStopping(stopping.monitor, stopping.patience) if stopping else None,
         engine=model.engine,
+        seeds=model.seeds,
+        test=model.test,
+        diagnostics=tuple(dict.fromkeys(model.diagnostics)),
+        questions=draft.questions,
     )
 
 

@@ -14,10 +14,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from tuner.definition_domains import accept, known, read_domains
+from tuner.definition_questions import check_comparison, read_questions
 from tuner.definition_schema import FOREIGN_TOP, FileModel, structure
 from tuner.definition_yaml import KeyPath, Problems
 from tuner.errors import TargetError
 from tuner.parameters import CATALOGUE, complete, in_order, overlay, show
+from tuner.questions import Question
 from tuner.space import Choices, Condition, Domain, Parameter, Space, grid
 from tuner.targets import Target, check_targets, parse_targets, unique
 from tuner.text import is_printable
@@ -35,6 +37,7 @@ class Draft:
     space: Space = field(default_factory=Space)
     fixed: Params = field(default_factory=dict)
     variants: dict[str, Params] = field(default_factory=dict)
+    questions: tuple[Question, ...] = ()
 
 
 def check(
@@ -65,6 +68,8 @@ def check(
             ("fixed", "momentum"), f"acts only with optimizer: sgd{graph.words('optimizer')}"
         )
     draft.variants = _variants(sound.get("variants", {}), draft.fixed, problems, kept)
+    check_comparison(model, draft.variants, problems)
+    draft.questions = read_questions(sound.get("questions"), draft.variants, model, problems)
     if not problems.found and sound.get("sampler") == "grid":
         _grid(draft, problems)
     if not searched and not problems.found:

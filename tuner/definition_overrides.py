@@ -32,7 +32,7 @@ class Overrides:
         fixes: `NAME=VALUE`; the parameter is no longer searched, and neither is what could act
             only with another value of it (momentum, after `optimizer=adam`).
         targets: replace all of the file's.
-        trials, epochs, seed, sampler, pruner, engine: replace the file's.
+        trials, epochs, seed, seeds, sampler, pruner, engine: replace the file's.
     """
 
     sets: tuple[str, ...] = ()
@@ -44,12 +44,13 @@ class Overrides:
     sampler: str | None = None
     pruner: str | None = None
     engine: str | None = None
+    seeds: int | None = None
 
 
 def apply(raw: dict[str, Any], problems: Problems, overrides: Overrides) -> None:
     """Change `raw`, a file's top level, in place; unreadable options become problems."""
     places = problems.places
-    for key in ("trials", "epochs", "seed", "sampler", "pruner", "engine"):
+    for key in ("trials", "epochs", "seed", "seeds", "sampler", "pruner", "engine"):
         value = getattr(overrides, key)
         if value is not None:
             raw[key] = value

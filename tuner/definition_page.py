@@ -8,9 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tuner.definition_schema import EarlyStoppingModel, FileModel
-from tuner.definition_words import DOMAIN_KEYS, EFFECT, KEYS, PRUNERS, SAMPLERS
+from tuner.definition_words import (
+    DOMAIN_KEYS,
+    EFFECT,
+    KEYS,
+    PRUNERS,
+    QUESTION_KEYS,
+    SAMPLERS,
+)
 from tuner.parameters import ALIASES as PARAMETER_ALIASES
 from tuner.parameters import CATALOGUE
+from tuner.questions import FIGURES
 from tuner.targets import ALIASES, DOMAINS, METRICS, Target
 from tuner.trial import ParamValue
 
@@ -78,6 +86,14 @@ All of them have to be met at one and the same epoch. There is no `or`. What con
 refused. Figures are in inference mode (dropout off), on the weights at the end of the epoch, train
 on the training rows and val on the validation rows; losses are without the L2 penalty. [Your own
 targets](targets.md) says how to choose them.
+"""
+
+_FIGURES = f"""\
+Figures: {", ".join(f"`{name}`" for name in FIGURES)}. Accuracies are better when they are higher,
+everything else when it is lower. With several names under `than` the answer is yes where the
+variant is ahead of all of them. An answer needs `seeds` of 2 or more: the differences are taken
+seed by seed, and their mean has a 95 % interval (Student's t), corrected where one question makes
+several comparisons (Bonferroni).
 """
 
 _BETWEEN = """\
@@ -152,6 +168,9 @@ def _key_section(name: str) -> str:
     text = f"### {name}\n\n{KEYS[name].text}\n\n```yaml\n{KEYS[name].example}\n```\n"
     if name == "early_stopping":
         text += "\n" + _table(("key", "accepts", "default"), _stopping_rows())
+    if name == "questions":
+        rows = [(f"`{k}`", v) for k, v in QUESTION_KEYS.items()]
+        text += f"\n{_table(('key', 'meaning'), rows)}\n{_FIGURES}"
     return text
 
 

@@ -13,8 +13,9 @@ from typing import Any
 
 from tuner.definition_checks import TAKEN
 from tuner.definition_schema import DomainModel, FileModel
-from tuner.definition_words import DOMAIN_KEYS, KEYS
+from tuner.definition_words import DOMAIN_KEYS, KEYS, QUESTION_KEYS
 from tuner.parameters import CATALOGUE, Hyperparameter
+from tuner.questions import CAUSES, FIGURES, TARGETS
 from tuner.targets import ALIASES, DOMAINS, METRICS, OPS
 from tuner.text import CONTROLS
 
@@ -161,12 +162,46 @@ def _variants() -> Schema:
     return {"type": "object", "propertyNames": name, "additionalProperties": own}
 
 
+def _test() -> Schema:
+    return {"type": "string", "enum": ["compare"]}
+
+
+def _diagnostics() -> Schema:
+    words = {"enum": ["gradients", "misclassified", "curves"]}
+    return {"type": "array", "items": words}
+
+
+def _questions() -> Schema:
+    text: Schema = {"type": "string", "pattern": r"\S"}
+    names = {"anyOf": [text, {"type": "array", "items": text, "minItems": 1}]}
+    figures = [TARGETS, CAUSES, *FIGURES]
+    keys: Schema = {
+        "ask": text,
+        "of": names,
+        "than": names,
+        "by": {"anyOf": [{"enum": figures}, {"pattern": "^(?:epochs|seconds) to .+"}]},
+    }
+    entry = {
+        "type": "object",
+        "required": ["ask", "of"],
+        "properties": {
+            key: {"description": QUESTION_KEYS[key].replace("`", ""), **schema}
+            for key, schema in keys.items()
+        },
+        "additionalProperties": False,
+    }
+    return {"type": "array", "items": entry}
+
+
 _SPECIAL = {
     "dataset": _dataset,
     "targets": _targets,
     "space": _space,
     "fixed": _fixed,
     "variants": _variants,
+    "test": _test,
+    "diagnostics": _diagnostics,
+    "questions": _questions,
 }
 
 

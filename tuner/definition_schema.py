@@ -31,6 +31,22 @@ class EarlyStoppingModel(_Strict):
     patience: _Count = Field(description="a number of epochs, 1 or more")
 
 
+class QuestionModel(_Strict):
+    """One entry of `questions`."""
+
+    ask: _Word = Field(description="the question in words")
+    of: _Word | Annotated[list[_Word], Field(min_length=1)] = Field(
+        description="a variant, a list of variants, or search"
+    )
+    than: _Word | Annotated[list[_Word], Field(min_length=1)] = Field(
+        default_factory=list, description="a variant or a list of variants to compare with"
+    )
+    by: _Word = Field(
+        default="targets",
+        description="targets, causes, a figure such as val_loss, or epochs to a target",
+    )
+
+
 class FileModel(_Strict):
     """The top level of a sweep file. A field's description says what it accepts."""
 
@@ -69,6 +85,16 @@ class FileModel(_Strict):
     )
     early_stopping: EarlyStoppingModel | None = Field(
         default=None, description="a mapping such as {monitor: val_loss, patience: 5}"
+    )
+    seeds: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=1, description="a whole number from 1 to 1000"
+    )
+    test: Literal["compare"] | None = Field(default=None, description="compare")
+    diagnostics: list[Literal["gradients", "misclassified", "curves"]] = Field(
+        default_factory=list, description="a list of gradients, misclassified and curves"
+    )
+    questions: list[Any] = Field(
+        default_factory=list, description="a list of questions about the variants"
     )
 
 
@@ -125,8 +151,7 @@ FOREIGN_TOP = {
     "name": "leave it out; the file's name is the sweep's, `--name` names a study",
     "project": "leave it out; `--name` names a study",
     "label": "it is not supported by this version",
-    "diagnostics": "it is not supported by this version",
-    "test": "it is not supported by this version; `tuner confirm` reads the test split",
+    "question": "write `questions`, a list",
 }
 FOREIGN_DOMAIN = {
     "value": "a value that stays belongs under `fixed`",

@@ -90,6 +90,44 @@ KEYS: dict[str, Meaning] = {
     ),
 }
 
+KEYS |= {
+    "seeds": Meaning(
+        "Trainings of each variant, its own included, each on a seed that all variants share and "
+        "all on the same split: tables show means and spreads, and variants are compared seed by "
+        "seed. They come after all trials, count towards none, and may be asked for later.",
+        "seeds: 5",
+    ),
+    "test": Meaning(
+        "`compare` measures the variants on the test split once all trials are there, one figure a "
+        "seed. It chooses nothing: tables mark it as not used for selection.",
+        "test: compare",
+    ),
+    "diagnostics": Meaning(
+        "What is kept beside the figures, as artifacts in MLflow and on the page. `gradients`: "
+        "mean and spread of each variable's gradient after every epoch, how far it moves and which "
+        "units are dead, with the cause where a loss does not fall. `misclassified`: which "
+        "validation rows are wrong, for trials whose weights are kept. `curves`: a picture a "
+        "trial.",
+        "diagnostics: [gradients, curves]",
+    ),
+    "questions": Meaning(
+        "What the variants are to answer. The answers, with the figures behind them, stand first "
+        "in the result and on the page.",
+        "questions:\n"
+        "  - {ask: Does dropout raise val accuracy?, of: dropout, than: baseline}\n"
+        "  - {ask: And is it slower?, of: dropout, than: baseline, by: epochs to val >= 95%}",
+    ),
+}
+
+QUESTION_KEYS: dict[str, str] = {
+    "ask": "the question in words",
+    "of": "the variant, or variants, that it is about; `search` stands for all other trials",
+    "than": "the variant, or variants, that each of them is compared with",
+    "by": "`targets`: does it meet them? `causes`: why does its loss not fall? A figure, such as "
+    "`val_loss`: is it better than the others'? `epochs to TARGET` or `seconds to TARGET`: does it "
+    "get there sooner? `targets` unless there is something to compare with, else `val_accuracy`",
+}
+
 DOMAIN_KEYS: dict[str, str] = {
     "min": "the low end of a range, itself included",
     "max": "the high end of a range, itself included",
@@ -132,5 +170,6 @@ EFFECT: dict[str, str] = {
     "layers": "only in `fixed` and `variants`; replaces `depth` and `units`",
     "batch_norm": "hidden layers only",
     "activation": "hidden layers only",
+    "initializer": "kernels of hidden layers and output; biases begin at 0",
 }
 """When a parameter acts, for those that do not always."""

@@ -190,6 +190,42 @@ _ALL = (
         "relu",
         choices=("relu", "tanh", "sigmoid", "elu", "gelu"),
     ),
+    Hyperparameter(
+        "initializer",
+        "choice",
+        "what draws the kernels before training; Keras's glorot_uniform where it is not named",
+        None,
+        choices=("glorot_uniform", "he_normal", "zeros"),
+    ),
+    Hyperparameter(
+        "loss",
+        "choice",
+        "the data loss; where it is not named, sparse_categorical_crossentropy, and "
+        "binary_crossentropy for two classes; categorical_crossentropy takes one-hot labels",
+        None,
+        choices=(
+            "sparse_categorical_crossentropy",
+            "categorical_crossentropy",
+            "binary_crossentropy",
+        ),
+    ),
+    Hyperparameter(
+        "epochs",
+        "int",
+        "epochs of a trial, in place of the key `epochs`, where they differ between trials",
+        None,
+        low=1,
+        high=1_000_000,
+    ),
+    Hyperparameter(
+        "patience",
+        "int",
+        "ends a trial whose val_loss has not improved for so many epochs, as `early_stopping` "
+        "does for all",
+        None,
+        low=1,
+        high=1_000_000,
+    ),
 )
 
 CATALOGUE: dict[str, Hyperparameter] = {p.name: p for p in _ALL}
@@ -210,6 +246,8 @@ ALIASES: dict[str, str] = {
     "batch": "batch_size",
     "lr_schedule": "schedule",
     "normalization": "batch_norm",
+    "kernel_initializer": "initializer",
+    "init": "initializer",
 }
 
 

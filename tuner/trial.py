@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
+
+from tuner.gradients import GradientLog
 
 ParamValue = str | int | float | bool | list[int]
 Params = dict[str, ParamValue]
@@ -19,7 +21,7 @@ Params = dict[str, ParamValue]
 SplitKind = Literal["stratified", "tail", "test"]
 EpochRule = Literal["best", "last"]
 ResultStatus = Literal["complete", "stopped", "nan", "oom", "failed"]
-RepeatKind = Literal["own", "fresh", "same"]
+RepeatKind = Literal["own", "fresh", "same", "seed"]
 TrialState = Literal["waiting", "running", "complete", "pruned", "failed"]
 
 
@@ -68,6 +70,7 @@ class TrialSpec:
         engine: `compiled` (a whole epoch as one compiled function) or `fit` (Keras's `model.fit`).
         threads: threads for one arithmetic operation.
         keep_weights: file for the weights of the chosen epoch, or None.
+        diagnostics: what is noted beside the figures; only `gradients` is the worker's business.
         judge_epoch: the epoch that is measured in full and whose weights are kept, whatever the
             targets say of it; None in a search, where `epoch` and the targets choose.
     """
@@ -89,6 +92,7 @@ class TrialSpec:
     threads: int = 1
     keep_weights: str | None = None
     judge_epoch: int | None = None
+    diagnostics: tuple[str, ...] = ()
 
     @property
     def shape(self) -> str:
@@ -97,6 +101,7 @@ class TrialSpec:
         layers = [p.get(name) for name in ("layers", "units", "depth")]
         switches = [p.get(name) in (None, 0) for name in ("l2", "dropout")]
         rest = [p.get(name) for name in ("activation", "batch_norm", "optimizer")]
+        rest += [p[name] for name in ("initializer", "loss") if name in p]
         return json.dumps([self.fingerprint, self.model, layers, switches, rest])
 
     def to_json(self) -> dict[str, Any]:
@@ -107,6 +112,7 @@ class TrialSpec:
         values = dict(raw)
         values["split"] = SplitSpec(**values["split"])
         values["targets"] = tuple(values["targets"])
+        values["diagnostics"] = tuple(values.get("diagnostics", ()))
         if values.get("early_stopping"):
             values["early_stopping"] = EarlyStopping(**values["early_stopping"])
         return cls(**values)
@@ -193,6 +199,7 @@ class TrialResult:
         weights: file that holds the weights of the chosen epoch, or None.
         timings: seconds by phase: `data`, `compile`, `train`, `evaluate`, `wait`, `save`.
         versions: of the packages that trained it.
+        gradients: what was noted of them, where that was asked for.
     """
 
     status: ResultStatus
@@ -204,6 +211,7 @@ class TrialResult:
     weights: str | None = None
     timings: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    gradients: GradientLog | None = None
 
 
 UNTOLD = ("failed", "oom")
@@ -216,10 +224,11 @@ class Repeat:
 
     Attributes:
         kind: `own` (the trial's seed and split: does it reproduce?), `fresh` (a fresh seed on a
-            freshly cut validation split) or `same` (a fresh seed on the trial's own split).
+            freshly cut validation split), `same` (a fresh seed on the trial's own split) or `seed`
+            (a variant on the next seed of its sweep: a training like its own, no test of it).
         index: 0-based, among the repeats of this kind.
         seed, split: what this training used.
-        epoch: the trial's chosen epoch, at which the repeat is judged.
+        epoch: the trial's chosen epoch, at which the repeat is judged; of a `seed` its own.
         status: as in `TrialResult`.
         epochs: all figures.
         started, ended: seconds since 1970.
@@ -295,6 +304,22 @@ class TestScore:
 
 
 @dataclass(frozen=True)
+class VariantScore:
+    """What one training of a variant reached on the test split (`test: compare`).
+
+    Attributes:
+        seed: which training.
+        accuracy, loss: of the weights of its chosen epoch, inference mode, data loss.
+        rows: test rows.
+    """
+
+    seed: int
+    accuracy: float
+    loss: float
+    rows: int
+
+
+@dataclass(frozen=True)
 class TrialRecord:
     """One logical trial as the study keeps it: what reports, verdicts and recorders read.
 
@@ -317,6 +342,8 @@ class TrialRecord:
         timings, versions: as in `TrialResult`; empty for trials of older versions.
         repeats: trainings that `confirm` made of it, in the order in which they ended.
         test: what it reached on the test split; None unless it was confirmed.
+        gradients: as in `TrialResult`.
+        scores: of a variant, what its trainings reached on the test split.
     """
 
     number: int
@@ -339,11 +366,23 @@ class TrialRecord:
     versions: dict[str, str] = field(default_factory=dict)
     repeats: tuple[Repeat, ...] = ()
     test: TestScore | None = None
+    gradients: GradientLog | None = None
+    scores: tuple[VariantScore, ...] = ()
+
+    @property
+    def seeds(self) -> tuple[Repeat, ...]:
+        """Of a variant, its trainings on further seeds."""
+        return tuple(r for r in self.repeats if r.kind == "seed")
+
+    @property
+    def proofs(self) -> tuple[Repeat, ...]:
+        """The repeats that put it to the test."""
+        return tuple(r for r in self.repeats if r.kind != "seed")
 
     @property
     def untold(self) -> str | None:
         """Why repeats of it say nothing, as when memory did not suffice; None where they do."""
-        messages = [r.message or r.status for r in self.repeats if r.status in UNTOLD]
+        messages = [r.message or r.status for r in self.proofs if r.status in UNTOLD]
         return messages[-1] if messages else None
 
     @property
@@ -352,27 +391,3 @@ class TrialRecord:
         if self.started is None or self.ended is None:
             return None
         return self.ended - self.started
-
-
-@dataclass(frozen=True)
-class TrialCounts:
-    """How many logical trials of a study are in each state."""
-
-    requested: int
-    complete: int = 0
-    pruned: int = 0
-    failed: int = 0
-    running: int = 0
-    waiting: int = 0
-
-    @property
-    def finished(self) -> int:
-        return self.complete + self.pruned + self.failed
-
-    @classmethod
-    def of(cls, requested: int, records: Iterable[TrialRecord]) -> TrialCounts:
-        """Count `records`, which hold one entry a logical trial."""
-        counts = {"complete": 0, "pruned": 0, "failed": 0, "running": 0, "waiting": 0}
-        for record in records:
-            counts[record.state] += 1
-        return cls(requested=requested, **counts)

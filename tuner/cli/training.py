@@ -42,6 +42,11 @@ from tuner.errors import UsageError
 @click.option("--epochs", type=click.IntRange(1), help="Epochs of a full trial.")
 @click.option("--seed", type=click.IntRange(0), help="Seed of the study.")
 @click.option(
+    "--seeds",
+    type=click.IntRange(1, 1000),
+    help="Trainings of each variant, instead of the file's number.",
+)
+@click.option(
     "--set",
     "sets",
     multiple=True,
@@ -113,6 +118,7 @@ def sweep(
     targets: tuple[str, ...],
     epochs: int | None,
     seed: int | None,
+    seeds: int | None,
     sets: tuple[str, ...],
     fixes: tuple[str, ...],
     sampler: str | None,
@@ -157,6 +163,7 @@ def sweep(
                 trials=trials,
                 epochs=epochs,
                 seed=seed,
+                seeds=seeds,
                 sampler=sampler,
                 pruner=pruner,
                 engine=engine,

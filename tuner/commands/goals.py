@@ -80,12 +80,12 @@ def candidate(outcome: Outcome, seeds: int, needed: float = -math.inf) -> Entry 
     expects more than every one that was tested and not confirmed (`shown`), and scores `needed` or
     more. One that cannot be repeated is no candidate, and is in the way of no other.
     """
-    tested = [e for e in outcome.entries if e.record.repeats and e.record.untold is None]
+    tested = [e for e in outcome.entries if e.record.proofs and e.record.untold is None]
     begun = [e for e in tested if not is_decided(e, seeds)]
     if begun:
         return max(begun, key=score)
     failed = [shown(e) for e in tested if e.confirmation and e.confirmation.verdict != "confirmed"]
-    waiting = [e for e in outcome.meets if not e.record.repeats]
+    waiting = [e for e in outcome.meets if not e.record.proofs]
     if not waiting:
         return None
     best = max(waiting, key=score)

@@ -158,7 +158,8 @@ def _stored(workspace: Workspace, study: str) -> StudySummary | None:
 def _base(definition: SweepDefinition) -> dict[str, Any]:
     """What a sweep file says, without what may change while a study goes on."""
     raw: dict[str, Any] = json.loads(json.dumps(definition.to_json()))
-    return {key: value for key, value in raw.items() if key not in ("trials", "variants")}
+    left_out = ("trials", "variants", *definitions.COMPARING)
+    return {key: value for key, value in raw.items() if key not in left_out}
 
 
 def _as_begun(known: StudySummary | None, overrides: Overrides) -> Overrides:
@@ -182,4 +183,9 @@ def _again(
     if unchanged is not None:
         raw["trials"] = unchanged.trials
         raw["variants"] = {**unchanged.variants, **raw["variants"]}
+        now = unchanged.to_json()
+        for key in definitions.COMPARING:
+            raw.pop(key, None)
+            if key in now:
+                raw[key] = now[key]
     return definitions.restore(raw, known.name, overrides)

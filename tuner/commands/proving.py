@@ -251,7 +251,7 @@ def _tidy(proving: Proving, origins: Sequence[int]) -> None:
             or not proving.plan.data.has_test
         )
         if record.origin in origins and over:
-            for repeat in record.repeats:
+            for repeat in record.proofs:
                 file = weights_file(proving.folder, record, repeat.kind, repeat.index)
                 file.unlink(missing_ok=True)
 

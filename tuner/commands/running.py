@@ -18,6 +18,7 @@ from tuner.commands.machine import has_room, user, worker_bytes
 from tuner.commands.plan import Plan
 from tuner.commands.progress import Observer
 from tuner.data.prepared import Prepared
+from tuner.definition import SweepDefinition
 from tuner.executors.base import Executor
 from tuner.executors.processes import ProcessExecutor
 from tuner.report.selection import Outcome, Shortlist, select
@@ -28,7 +29,7 @@ from tuner.search.study import SweepStudy
 from tuner.search.ticket import Ticket
 from tuner.tracking.apart import RecorderApart
 from tuner.tracking.base import CloseStatus, SweepInfo
-from tuner.trial import TrialRecord, TrialSpec
+from tuner.trial import EarlyStopping, Params, TrialRecord, TrialSpec
 from tuner.versions import versions
 from tuner.workspace import Workspace
 
@@ -208,13 +209,27 @@ def make_spec(workspace: Workspace, plan: Plan, study: SweepStudy, ticket: Ticke
         params=ticket.params,
         split=definition.split,
         seed=ticket.seed,
-        epochs=definition.epochs,
+        epochs=epochs_of(definition, ticket.params),
         epoch=definition.epoch,
         targets=tuple(target.text for target in definition.targets),
-        early_stopping=definition.early_stopping,
+        early_stopping=_stopping(definition, ticket.params),
         engine=definition.engine,
         keep_weights=str(weights.resolve()),
+        diagnostics=definition.diagnostics,
     )
+
+
+def epochs_of(definition: SweepDefinition, params: Params) -> int:
+    """Epochs of a full trial: its own, where they differ between trials."""
+    own = params.get("epochs")
+    return own if isinstance(own, int) else definition.epochs
+
+
+def _stopping(definition: SweepDefinition, params: Params) -> EarlyStopping | None:
+    own, rule = params.get("patience"), definition.early_stopping
+    if not isinstance(own, int):
+        return rule
+    return EarlyStopping(rule.monitor if rule else "val_loss", own)
 
 
 class _Observing:
@@ -227,6 +242,7 @@ class _Observing:
         self._observer = observer
         self._study = job.study
         definition = job.plan.definition
+        self._keeps_variants = keeps_weights_of_variants(definition)
         self._shortlist = Shortlist(definition.targets, definition.epoch, KEPT_WEIGHTS)
         self._seen = 0
 
@@ -236,8 +252,17 @@ class _Observing:
             ended = self._study.ended
             over = [one for record in ended[self._seen :] for one in self._shortlist.add(record)]
             tested = self._study.tested if over else frozenset()
-            drop_weights(record for record in over if record.number not in tested)
+            drop_weights(
+                record
+                for record in over
+                if record.number not in tested and not (self._keeps_variants and record.variant)
+            )
             self._seen = len(ended)
+
+
+def keeps_weights_of_variants(definition: SweepDefinition) -> bool:
+    """Whether something will be asked of variants that takes their weights."""
+    return definition.test == "compare" or "misclassified" in definition.diagnostics
 
 
 def drop_weights(records: Iterable[TrialRecord]) -> None:

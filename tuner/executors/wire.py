@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Protocol
 
+from tuner.gradients import GradientLog
 from tuner.training.base import Trainer
 from tuner.trial import EpochMetrics, ParamValue, TrialResult, TrialSpec
 
@@ -52,7 +53,8 @@ def result_to_json(result: TrialResult) -> dict[str, Any]:
 def result_from_json(raw: dict[str, Any]) -> TrialResult:
     """The inverse of `result_to_json`."""
     epochs = tuple(EpochMetrics(**epoch) for epoch in raw["epochs"])
-    return TrialResult(**{**raw, "epochs": epochs})
+    gradients = raw["gradients"] and GradientLog.from_json(raw["gradients"])
+    return TrialResult(**{**raw, "epochs": epochs, "gradients": gradients})
 
 
 class ParentGoneError(Exception):

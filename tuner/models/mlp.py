@@ -62,13 +62,19 @@ def build_model(
     penalty = _number(params, "l2")
     rate = _number(params, "dropout")
     place = params["batch_norm"]
+    initializer = str(params.get("initializer", "glorot_uniform"))
     inputs = keras.Input(tuple(input_shape), name="raw")
     x = scaling(1.0 / scale, "scale")(inputs)
     if len(input_shape) > 1:
         x = layers.Flatten(name="flatten")(x)
     for number, width in enumerate(hidden_widths(params), start=1):
         regularizer = keras.regularizers.L2(penalty) if penalty > 0 else None
-        x = layers.Dense(width, kernel_regularizer=regularizer, name=f"dense_{number}")(x)
+        x = layers.Dense(
+            width,
+            kernel_initializer=initializer,
+            kernel_regularizer=regularizer,
+            name=f"dense_{number}",
+        )(x)
         if place == "before_activation":
             x = layers.BatchNormalization(name=f"norm_{number}")(x)
         x = layers.Activation(str(params["activation"]), name=f"activation_{number}")(x)
@@ -77,9 +83,14 @@ def build_model(
         if rate > 0:
             x = dropout(rate, f"dropout_{number}")(x)
     if classes == 2:
-        outputs = layers.Dense(1, activation="sigmoid", name="probability")(x)
+        last = layers.Dense(
+            1, kernel_initializer=initializer, activation="sigmoid", name="probability"
+        )
     else:
-        outputs = layers.Dense(classes, activation="softmax", name="probabilities")(x)
+        last = layers.Dense(
+            classes, kernel_initializer=initializer, activation="softmax", name="probabilities"
+        )
+    outputs = last(x)
     return keras.Model(inputs, outputs, name="mlp")
 
 
@@ -109,17 +120,37 @@ def initialise(model: Any, seed: int) -> None:
     assert number == len(model.weights), "a weight lies outside the layers"
 
 
-def build_loss(classes: int) -> tuple[Any, Any]:
+def loss_name(params: Mapping[str, ParamValue], classes: int) -> str:
+    """The data loss of a configuration, as Keras names it.
+
+    Raises:
+        ValueError: the one that is asked for does not fit the number of classes.
+    """
+    usual = "binary_crossentropy" if classes == 2 else "sparse_categorical_crossentropy"
+    wanted = str(params.get("loss", usual))
+    if (wanted == "binary_crossentropy") != (classes == 2):
+        raise ValueError(
+            f"loss {wanted} does not fit {classes} classes: two end in one sigmoid unit and take "
+            "binary_crossentropy, more in a softmax and take one of the others"
+        )
+    return wanted
+
+
+def build_loss(params: Mapping[str, ParamValue], classes: int) -> tuple[Any, Any]:
     """The data loss that fits the output of `build_model`, and the metric `accuracy`.
 
-    Binary cross-entropy for two classes, sparse categorical cross-entropy for more. Labels are
-    integers in both cases.
+    Labels are integers (n,), but for `categorical_crossentropy`, which takes one-hot rows
+    (n, classes).
     """
     import keras
 
-    if classes == 2:
+    name = loss_name(params, classes)
+    if name == "binary_crossentropy":
         loss: Any = keras.losses.BinaryCrossentropy()
         return loss, keras.metrics.BinaryAccuracy(name="accuracy")
+    if name == "categorical_crossentropy":
+        loss = keras.losses.CategoricalCrossentropy()
+        return loss, keras.metrics.CategoricalAccuracy(name="accuracy")
     loss = keras.losses.SparseCategoricalCrossentropy()
     return loss, keras.metrics.SparseCategoricalAccuracy(name="accuracy")
 

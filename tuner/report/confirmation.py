@@ -297,9 +297,9 @@ def _confirmation(
             for r in repeats
             if (choice := epoch_rules.choose(r.epochs, targets, rule)) is not None
         ),
-        repeats=record.repeats,
+        repeats=record.proofs,
         test=record.test,
-        seconds=math.fsum(r.ended - r.started for r in record.repeats),
+        seconds=math.fsum(r.ended - r.started for r in record.proofs),
         changed=() if own is None else _changed(record, own),
     )
 

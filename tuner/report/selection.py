@@ -15,6 +15,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
 from tuner import epochs as epoch_rules
+from tuner.counts import TrialCounts
 from tuner.report.confirmation import Confirmation, confirmations
 from tuner.report.degenerate import Caution, beyond, cautions
 from tuner.report.ranking import Candidate, Rank, ranks
@@ -24,7 +25,6 @@ from tuner.trial import (
     EpochRule,
     Params,
     ParamValue,
-    TrialCounts,
     TrialRecord,
     TrialState,
 )

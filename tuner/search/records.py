@@ -14,11 +14,21 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from tuner.gradients import GradientLog
 from tuner.search import owners
 from tuner.search.ledger import Attempt, Logical, logical_trials
 from tuner.search.sampling import quiet
 from tuner.search.storage import open_storage
-from tuner.trial import EpochMetrics, Repeat, TestScore, TrialRecord, from_columns
+from tuner.trial import (
+    EpochMetrics,
+    Repeat,
+    TestScore,
+    TrialRecord,
+    TrialResult,
+    VariantScore,
+    from_columns,
+    to_columns,
+)
 from tuner.trial import TrialState as State
 from tuner.workspace import UID, Workspace
 
@@ -78,13 +88,15 @@ class Noted:
     A finished trial's own attributes are closed in Optuna; what comes later is noted on the study.
     """
 
+    scores: Mapping[int, tuple[VariantScore, ...]] = field(default_factory=dict)
     runs: Mapping[int, str] = field(default_factory=dict)
     repeats: Mapping[int, tuple[Repeat, ...]] = field(default_factory=dict)
     tests: Mapping[int, TestScore] = field(default_factory=dict)
 
     @classmethod
     def of(cls, attributes: Mapping[str, Any]) -> Noted:
-        """Read the attributes that `run:`, `repeat:` and `test:` begin."""
+        """Read the attributes that `run:`, `repeat:`, `test:` and `scores:` begin."""
+        scores: dict[int, tuple[VariantScore, ...]] = {}
         runs: dict[int, str] = {}
         repeats: dict[int, list[Repeat]] = {}
         tests: dict[int, TestScore] = {}
@@ -92,6 +104,8 @@ class Noted:
             kind, _, rest = key.partition(":")
             if kind == "run" and rest.isdecimal():
                 runs[int(rest)] = value
+            elif kind == "scores":
+                scores[int(rest)] = tuple(VariantScore(**one) for one in value)
             elif kind == "test":
                 tests[int(rest)] = TestScore.from_json(value)
             elif kind == "repeat":
@@ -101,13 +115,17 @@ class Noted:
             number: tuple(sorted(found, key=lambda r: (r.ended, r.kind, r.index)))
             for number, found in repeats.items()
         }
-        return cls(runs, ordered, tests)
+        return cls(scores, runs, ordered, tests)
 
 
 def tested_in(attributes: Mapping[str, Any]) -> frozenset[int]:
     """Numbers of the attempts that were put to the test, by the attributes of their study."""
     keys = (key.split(":") for key in attributes)
-    return frozenset(int(key[1]) for key in keys if key[0] in ("repeat", "test") and len(key) > 1)
+    return frozenset(
+        int(key[1])
+        for key in keys
+        if key[0] in ("repeat", "test") and len(key) > 1 and key[2:3] != ["seed"]
+    )
 
 
 def attempt_of(trial: FrozenTrial) -> Attempt:
@@ -180,12 +198,41 @@ def record_of(
         versions=known.get("versions", {}),
         repeats=noted.repeats.get(trial.number, ()),
         test=noted.tests.get(trial.number),
+        gradients=known.get("gradients") and GradientLog.from_json(known["gradients"]),
+        scores=noted.scores.get(trial.number, ()),
     )
+
+
+def attributes_of(result: TrialResult, reason: str | None) -> dict[str, Any]:
+    """What a finished trial's attributes hold, for `record_of` to read.
+
+    Args:
+        reason: why it was pruned or failed, where the worker does not say it.
+    """
+    found: dict[str, Any] = {
+        "epochs": to_columns(result.epochs),
+        "reason": reason or result.message or None,
+        "status": result.status,
+        "started": result.started,
+        "ended": result.ended,
+        "device": result.device,
+        "weights": result.weights and Path(result.weights).name,
+        "timings": result.timings,
+        "versions": result.versions,
+    }
+    if result.gradients is not None:
+        found["gradients"] = result.gradients.to_json()
+    return found
 
 
 def repeat_key(number: int, kind: str, index: int) -> str:
     """The study attribute that holds one repeat of the attempt with this number."""
     return f"repeat:{number}:{kind}:{index}"
+
+
+def scores_key(number: int) -> str:
+    """The study attribute that holds what a variant's trainings reached on the test split."""
+    return f"scores:{number}"
 
 
 def test_key(number: int) -> str:

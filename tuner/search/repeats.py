@@ -15,10 +15,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tuner.definition import ENGINE_BEFORE
+from tuner.epochs import choose
 from tuner.errors import StudyError
 from tuner.executors.base import EpochDone, Executor, SuggestAsked, TrialDone
-from tuner.search.sampling import derive_seed
+from tuner.search.sampling import derive_seed, variant_seed
 from tuner.search.scheduler import POLL_SECONDS, Controls, StopReason
+from tuner.targets import parse_targets
 from tuner.trial import (
     UNTOLD,
     EpochMetrics,
@@ -105,6 +107,39 @@ def weights_file(folder: Path, record: TrialRecord, kind: str, index: int) -> Pa
     return folder / f"repeat-{record.origin}-{kind}-{index}.npz"
 
 
+def plan_seeds(
+    record: TrialRecord, spec: TrialSpec, seed: int, seeds: int, folder: Path, *, weights: bool
+) -> list[Planned]:
+    """The trainings of a variant on further seeds that are still missing.
+
+    Each is judged like a trial of its own, by the sweep's own rule.
+
+    Args:
+        record: the variant.
+        spec: as from `spec_of`.
+        seed: of the study.
+        seeds: how many trainings, the variant's own included.
+        folder: where weights are kept.
+        weights: keep those of each chosen epoch.
+    """
+    stored = {r.index for r in record.seeds if r.status not in UNTOLD}
+    found = []
+    for index in range(1, seeds):
+        if index in stored:
+            continue
+        own = variant_seed(seed, index)
+        file = weights_file(folder, record, "seed", index)
+        made = replace(
+            spec,
+            attempt=f"{record.attempt}:seed:{index}",
+            seed=own,
+            diagnostics=(),
+            keep_weights=str(file.resolve()) if weights else None,
+        )
+        found.append(Planned(record, Repeat("seed", index, own, spec.split, 0, "failed"), made))
+    return found
+
+
 def _planned(
     record: TrialRecord,
     epoch: int,
@@ -126,6 +161,7 @@ def _planned(
         seed=seed,
         split=split,
         early_stopping=stopping,
+        diagnostics=(),
         judge_epoch=epoch,
         keep_weights=str(weights_file(folder, record, kind, index).resolve()),
     )
@@ -218,8 +254,14 @@ def run_repeats(
 
 
 def _ended(planned: Planned, result: TrialResult) -> Repeat:
+    repeat = planned.repeat
+    if repeat.kind == "seed":
+        spec = planned.spec
+        targets = tuple(target for text in spec.targets for target in parse_targets(text))
+        choice = choose(result.epochs, targets, spec.epoch)
+        repeat = replace(repeat, epoch=choice.metrics.epoch if choice else 0)
     return replace(
-        planned.repeat,
+        repeat,
         status=result.status,
         epochs=result.epochs,
         started=result.started,

@@ -36,6 +36,15 @@ def derive_seed(seed: int, *what: int | str) -> int:
     return int.from_bytes(digest[:4], "big") & 0x7FFFFFFF
 
 
+def variant_seed(seed: int, index: int) -> int:
+    """The seed of each variant's training number `index`, from 0: the same for all of them.
+
+    Args:
+        seed: of the study.
+    """
+    return derive_seed(seed, "variant", index)
+
+
 def switch_name(name: str) -> str:
     """Optuna's name of the switch between a range and its `or` value."""
     return f"{name}:in_range"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -23,7 +22,7 @@ from tuner.search import owners
 from tuner.search.ledger import Attempt
 from tuner.search.mirror import Mirror
 from tuner.search.pruning import Rivals
-from tuner.search.records import RUN_PREFIX, records_of, tested_in
+from tuner.search.records import RUN_PREFIX, attributes_of, records_of, tested_in
 from tuner.search.reports import Reports
 from tuner.search.sampling import (
     build_sampler,
@@ -33,6 +32,7 @@ from tuner.search.sampling import (
     encode,
     plain,
     suggesting,
+    variant_seed,
 )
 from tuner.search.storage import Journal
 from tuner.search.ticket import Ticket
@@ -45,7 +45,6 @@ from tuner.trial import (
     TrialRecord,
     TrialResult,
     TrialSpec,
-    to_columns,
 )
 from tuner.workspace import Workspace
 
@@ -195,20 +194,9 @@ class SweepStudy:
             state = TrialState.FAIL
         elif result.status != "complete" or objective is None:
             state = TrialState.PRUNED
-        attributes: dict[str, Any] = {
-            "epochs": to_columns(result.epochs),
-            "reason": reason or result.message or None,
-            "status": result.status,
-            "started": result.started,
-            "ended": result.ended,
-            "device": result.device,
-            "weights": result.weights and Path(result.weights).name,
-            "timings": result.timings,
-            "versions": result.versions,
-        }
         try:
             with self._journal.together():
-                for key, value in attributes.items():
+                for key, value in attributes_of(result, reason).items():
                     trial.set_user_attr(key, value)
                 if state != TrialState.FAIL:
                     for key, value in violations.items():
@@ -360,9 +348,11 @@ class SweepStudy:
             if name in present:
                 continue
             inside = self._definition.space.contains(params, self._definition.fixed)
+            attributes: dict[str, Any] = {"variant": name, "config": params, "inside": inside}
+            if self._definition.seeds > 1:
+                attributes["seed"] = variant_seed(self._definition.seed, 0)
             self._study.enqueue_trial(
-                encode(self._definition.space, params) if inside else {},
-                user_attrs={"variant": name, "config": params, "inside": inside},
+                encode(self._definition.space, params) if inside else {}, user_attrs=attributes
             )
             self._mirror.refresh()
             return

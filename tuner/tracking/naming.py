@@ -90,7 +90,7 @@ _EACH_EPOCH = (
 _CHOSEN = ("val_accuracy", "val_loss", "train_accuracy", "train_loss", "accuracy_gap")
 
 # These change when a sweep is continued, and a run's params cannot.
-_NOT_PARAMS = frozenset({"trials", "workers", "timeout"})
+_NOT_PARAMS = frozenset({"trials", "workers", "timeout", "seeds", "test"})
 
 LONGEST_VALUE = 6000
 LONGEST_NAME = 250

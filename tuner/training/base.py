@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from tuner.gradients import GradientLog
 from tuner.trial import EpochMetrics, ParamValue, TrialResult, TrialSpec
 
 Part = Literal["train", "validation"]
@@ -61,6 +62,14 @@ class EpochEngine(Protocol):
 
     def penalty(self) -> float:
         """The L2 penalty of the present weights."""
+        ...
+
+    def look(self, epoch: int) -> None:
+        """Note what backpropagation does to the present weights, after `epoch`; 0 is before."""
+        ...
+
+    def looks(self, last: int) -> GradientLog:
+        """All that was noted up to the epoch `last`; after the first `look`."""
         ...
 
     def snapshot(self) -> None:

@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from tuner.data.prepared import Prepared
+from tuner.gradients import GradientLog
+from tuner.models.mlp import loss_name
 from tuner.training.backend import configure, device_name, memory_errors
 from tuner.training.base import Figures, OutOfMemoryError, Part, Running
+from tuner.training.gradients import SAMPLE, Probe
 from tuner.training.network import Knobs, Network, forget_others, network_for
 from tuner.training.rows import open_data
 from tuner.training.weights import save_weights
@@ -56,6 +59,8 @@ class CompiledEngine:
         self._step = 0
         self._knobs = _knobs(spec.params, self._steps_an_epoch * spec.epochs)
         self._kept: list[Any] | None = None
+        self._probe: Probe | None = None
+        self._classes = data.prepared.n_classes
         self._device = device_name(spec.threads)
 
     @property
@@ -109,6 +114,22 @@ class CompiledEngine:
 
     def penalty(self) -> float:
         return self._network.penalty(self._knobs.l2)
+
+    def look(self, epoch: int) -> None:
+        import tensorflow as tf
+
+        with memory_errors():
+            if self._probe is None:
+                rows, classes = self._rows["train"], self._classes
+                first = rows.index[:SAMPLE]
+                x, y = tf.gather(rows.x, first), tf.gather(rows.y, first)
+                loss = loss_name(self._spec.params, classes)
+                self._probe = Probe(self._network.model, x, y, classes, loss)
+            self._probe.look(epoch)
+
+    def looks(self, last: int) -> GradientLog:
+        assert self._probe is not None
+        return self._probe.log(last)
 
     def snapshot(self) -> None:
         self._kept = self._network.model.get_weights()

@@ -13,8 +13,10 @@ from typing import Any
 
 from tuner.data.prepared import Prepared
 from tuner.data.splits import split
+from tuner.gradients import GradientLog
 from tuner.training.backend import configure, device_name, memory_errors
 from tuner.training.base import Figures, Part, Running
+from tuner.training.gradients import SAMPLE, Probe
 from tuner.training.losses import count_hits, row_losses
 from tuner.training.weights import save_weights
 from tuner.trial import TrialSpec
@@ -41,7 +43,13 @@ class FitEngine:
         import numpy as np
         import tensorflow as tf
 
-        from tuner.models.mlp import build_loss, build_model, build_optimizer, initialise
+        from tuner.models.mlp import (
+            build_loss,
+            build_model,
+            build_optimizer,
+            initialise,
+            loss_name,
+        )
 
         data = Prepared.open(Path(spec.data), spec.fingerprint)
         self._rows = _rows(data, spec)
@@ -56,16 +64,23 @@ class FitEngine:
         keras.utils.set_random_seed(spec.seed)
         self._model = build_model(spec.params, data.input_shape, data.n_classes, data.scale)
         initialise(self._model, spec.seed)
-        loss, accuracy = build_loss(data.n_classes)
+        loss, accuracy = build_loss(spec.params, data.n_classes)
+        self._classes = data.n_classes
+        self._loss = loss_name(spec.params, data.n_classes)
         self._model.compile(
             optimizer=build_optimizer(spec.params, steps * spec.epochs),
             loss=loss,
             metrics=[accuracy],
             steps_per_execution=min(STEPS_PER_EXECUTION, steps),
         )
+        # What `model.fit` compares with: one-hot rows where the loss asks for them.
+        self._labels = self._rows["train"][1]
+        if self._loss == "categorical_crossentropy":
+            self._labels = keras.utils.to_categorical(self._labels, data.n_classes)
         self._epoch = 0
+        self._probe: Probe | None = None
         self._kept: list[Any] | None = None
-        self._sums = _compiled_sums(tf, self._model, data.n_classes)
+        self._sums = _compiled_sums(tf, self._model, data.n_classes, self._loss)
         self._parameters = int(sum(np.prod(v.shape) for v in self._model.weights))
         self._device = device_name(spec.threads)
         self.timings = {"data": mapped - begun, "compile": time.perf_counter() - mapped}
@@ -79,11 +94,11 @@ class FitEngine:
         return self._device
 
     def train_epoch(self) -> Running:
-        x, y = self._rows["train"]
+        x, _ = self._rows["train"]
         with memory_errors():
             history = self._model.fit(
                 x,
-                y,
+                self._labels,
                 batch_size=self._batch,
                 initial_epoch=self._epoch,
                 epochs=self._epoch + 1,
@@ -111,6 +126,20 @@ class FitEngine:
     def penalty(self) -> float:
         return float(sum(float(loss) for loss in self._model.losses))
 
+    def look(self, epoch: int) -> None:
+        import tensorflow as tf
+
+        with memory_errors():
+            if self._probe is None:
+                x, y = (tf.convert_to_tensor(part[:SAMPLE]) for part in self._rows["train"])
+                labels = tf.cast(y, tf.int32)
+                self._probe = Probe(self._model, x, labels, self._classes, self._loss)
+            self._probe.look(epoch)
+
+    def looks(self, last: int) -> GradientLog:
+        assert self._probe is not None
+        return self._probe.log(last)
+
     def snapshot(self) -> None:
         self._kept = self._model.get_weights()
 
@@ -129,14 +158,14 @@ def _rows(data: Prepared, spec: TrialSpec) -> dict[Part, tuple[Any, Any]]:
     return {"train": (data.x_train[train], data.y_train[train]), "validation": held_out}
 
 
-def _compiled_sums(tf: Any, model: Any, classes: int) -> Any:
+def _compiled_sums(tf: Any, model: Any, classes: int, loss: str) -> Any:
     """A compiled function (features, labels) -> (summed data loss, count of hits)."""
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def sums(x: Any, y: Any) -> Any:
         predicted = model(x, training=False)
-        loss = tf.reduce_sum(row_losses(y, predicted, classes))
-        return loss, count_hits(y, predicted, classes, threshold=0.5)
+        total = tf.reduce_sum(row_losses(y, predicted, classes, loss))
+        return total, count_hits(y, predicted, classes, threshold=0.5)
 
     def on_arrays(x: Any, y: Any) -> Any:
         return sums(tf.convert_to_tensor(x), tf.convert_to_tensor(y, tf.int32))

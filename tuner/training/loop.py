@@ -58,6 +58,7 @@ def run_epochs(
     epochs: list[EpochMetrics] = []
     engine: EpochEngine | None = None
     kept: int | None = None
+    looks = "gradients" in spec.diagnostics
 
     def ended(status: ResultStatus, message: str = "") -> TrialResult:
         weights = None
@@ -77,6 +78,7 @@ def run_epochs(
             weights=weights,
             timings=clock.seconds,
             versions=versions(),
+            gradients=engine.looks(len(epochs)) if engine is not None and looks else None,
         )
 
     def told_to_stop(epoch: int) -> bool:
@@ -87,12 +89,17 @@ def run_epochs(
     try:
         engine = make_engine(spec)
         clock.seconds.update(engine.timings)
+        if looks:
+            engine.look(0)
         for number in range(1, spec.epochs + 1):
             metrics, last = _one_epoch(engine, spec, targets, epochs, clock)
             if epochs and told_to_stop(number - 1):
                 return ended("stopped")
             epochs.append(metrics.finite())
             link.epoch(epochs[-1])
+            if looks:
+                with clock("look"):
+                    engine.look(number)
             if not _is_finite(metrics):
                 return ended("nan", f"the loss is not finite in epoch {number}")
             if spec.keep_weights and _is_chosen(epochs, targets, spec):

@@ -1,6 +1,6 @@
 """Data losses and hits of the two heads, by TensorFlow's fused operations on the logits.
 
-The rule: the quantities are Keras's sparse categorical and binary cross-entropy and its accuracies;
+The rule: the quantities are Keras's categorical and binary cross-entropies and its accuracies;
 tests compare them. Keras itself composes the loss of ten small operations once operations are to be
 deterministic, which on a CPU the fused one is anyway.
 """
@@ -15,13 +15,14 @@ def logits_of(predicted: Any) -> Any:
     return predicted._keras_logits
 
 
-def row_losses(labels: Any, predicted: Any, classes: int) -> Any:
+def row_losses(labels: Any, predicted: Any, classes: int, loss: str = "") -> Any:
     """Cross-entropy of each row (n,).
 
     Args:
         labels: (n,), int32.
         predicted: a model's output, (n, 1) for two classes, else (n, classes).
         classes: number of classes.
+        loss: `categorical_crossentropy` goes by way of one-hot labels; it is the same quantity.
     """
     import tensorflow as tf
 
@@ -29,6 +30,9 @@ def row_losses(labels: Any, predicted: Any, classes: int) -> Any:
     if classes == 2:
         wanted = tf.cast(labels, tf.float32)
         return tf.nn.sigmoid_cross_entropy_with_logits(wanted, logits[:, 0])
+    if loss == "categorical_crossentropy":
+        wanted = tf.one_hot(labels, classes, dtype=tf.float32)
+        return tf.nn.softmax_cross_entropy_with_logits(wanted, logits)
     if tf.config.list_physical_devices("GPU"):  # there the fused one is not deterministic
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
     return tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(features=logits, labels=labels).loss

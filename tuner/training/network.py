@@ -14,7 +14,7 @@ from typing import Any
 
 from tuner.data.prepared import Prepared
 from tuner.models.engine_layers import Masks, plain_scaling
-from tuner.models.mlp import Parts, build_model, build_optimizer, initialise
+from tuner.models.mlp import Parts, build_model, build_optimizer, initialise, loss_name
 from tuner.training.backend import one_after_the_other
 from tuner.training.draws import MASK_RANGE, draw_masks
 from tuner.training.losses import count_hits, logits_of, row_losses
@@ -69,6 +69,7 @@ class Network:
 
         input_shape, classes, scale = prepared.input_shape, prepared.n_classes, prepared.scale
         self._classes = classes
+        self._loss = loss_name(spec.params, classes)
         self._masks = Masks()
         parts = Parts(dropout=self._masks.layer, scaling=plain_scaling)
         self.model = build_model(spec.params, input_shape, classes, scale, parts)
@@ -173,7 +174,7 @@ class Network:
                 weights = [v.value for v in variables]
                 tape.watch(weights)
                 predicted = self.model(features, training=True)
-                losses = row_losses(labels, predicted, self._classes)
+                losses = row_losses(labels, predicted, self._classes, self._loss)
             # The gradient of the mean, without the operations that a mean would bring along.
             rows = tf.cast(size, tf.float32)
             share = tf.fill(tf.reshape(size, [1]), 1.0 / rows)
@@ -237,7 +238,7 @@ class Network:
                 rows = tf.slice(index, [start], [tf.minimum(self._chunk, total - start)])
                 labels = tf.gather(y, rows)
                 predicted = self.model(tf.gather(x, rows), training=False)
-                more = tf.reduce_sum(row_losses(labels, predicted, self._classes))
+                more = tf.reduce_sum(row_losses(labels, predicted, self._classes, self._loss))
                 right = count_hits(labels, predicted, self._classes, threshold=0.5)
                 return start + tf.size(rows), loss + tf.cast(more, tf.float64), hits + right
 

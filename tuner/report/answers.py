@@ -1,0 +1,321 @@
+"""The questions of a sweep, answered: yes, no, or not shown, with the figures behind it.
+
+The rule: an answer says no more than its figures carry. A difference counts where its interval
+leaves out 0; a target counts as met by a variant where every seed meets it. One seed answers
+nothing by comparison.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tuner.definition import SweepDefinition
+from tuner.questions import SEARCH, By, Question
+from tuner.report.causes import NAMES, Findings, findings_of
+from tuner.report.selection import Entry, Outcome
+from tuner.report.variants import Difference, Spread, Variant, difference, variants_of
+from tuner.report.wording import amount_text, listed, plural, trials_text
+from tuner.targets import Target
+
+Verdict = Literal["yes", "no", "open", "seen", "waiting"]
+
+WORDS: dict[Verdict, str] = {
+    "yes": "Yes",
+    "no": "No",
+    "open": "Not shown",
+    "seen": "What is seen",
+    "waiting": "Not yet",
+}
+
+FIGURE_NAMES = {
+    "val_accuracy": "validation accuracy",
+    "train_accuracy": "train accuracy",
+    "test_accuracy": "test accuracy",
+    "val_loss": "validation loss",
+    "val_loss_penalised": "validation loss with penalty",
+    "train_loss": "train loss",
+    "train_loss_penalised": "train loss with penalty",
+    "test_loss": "test loss",
+    "accuracy_gap": "gap",
+}
+_POINTS = ("val_accuracy", "train_accuracy", "test_accuracy", "accuracy_gap")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One question with its answer.
+
+    Attributes:
+        question: what was asked.
+        verdict: see `WORDS`.
+        text: a sentence or two with the figures, without the verdict's word.
+        differences: what a comparison rests on.
+    """
+
+    question: Question
+    verdict: Verdict
+    text: str
+    differences: tuple[Difference, ...] = ()
+
+    @property
+    def said(self) -> str:
+        """`No: …`, in full."""
+        return f"{WORDS[self.verdict]}: {self.text}"
+
+
+def comparison_of(
+    outcome: Outcome, definition: SweepDefinition
+) -> tuple[tuple[Variant, ...], tuple[Answer, ...]]:
+    """The variants that there are, and the answers to the sweep's questions."""
+    found = variants_of(outcome, definition.variants, definition.epoch)
+    return found, answers_of(outcome, definition.questions, found)
+
+
+def answers_of(
+    outcome: Outcome, questions: Sequence[Question], variants: Sequence[Variant]
+) -> tuple[Answer, ...]:
+    """An answer to each question, in order."""
+    by_name = {variant.name: variant for variant in variants}
+    return tuple(_answer(outcome, question, by_name) for question in questions)
+
+
+def _answer(outcome: Outcome, question: Question, known: dict[str, Variant]) -> Answer:
+    if question.of == (SEARCH,) and SEARCH not in known:
+        return _of_search(outcome, question)
+    lacking = [name for name in (*question.of, *question.than) if name not in known]
+    if lacking:
+        were = "has" if len(lacking) == 1 else "have"
+        return Answer(question, "waiting", f"{listed(lacking)} {were} not been trained yet.")
+    of = [known[name] for name in question.of]
+    if question.by.kind == "targets":
+        return _of_targets(outcome, question, of)
+    if question.by.kind == "causes":
+        return Answer(question, "seen", " ".join(map(_causes, of)))
+    return _compared(question, of, [known[name] for name in question.than])
+
+
+# --- by the targets ---------------------------------------------------------------------------
+
+
+def _of_targets(outcome: Outcome, question: Question, of: Sequence[Variant]) -> Answer:
+    passes = [(v.passes, len(v.trainings)) for v in of]
+    verdict: Verdict = "open"
+    if all(met == total for met, total in passes):
+        verdict = "yes"
+    elif all(met == 0 for met, _ in passes):
+        verdict = "no"
+    return Answer(question, verdict, " ".join(_judged(v, outcome.targets) for v in of))
+
+
+def _judged(variant: Variant, targets: Sequence[Target]) -> str:
+    total = len(variant.trainings)
+    who = f"{variant.name} meets {listed([t.text for t in targets])}"
+    text = f"{who} in {variant.passes} of {total} {plural('seed', total)}"
+    figures = []
+    for target in targets:
+        spread = _metric(variant, target.metric)
+        if spread is not None:
+            side = "" if target.met_by(spread.mean) else f", {_beyond(target, spread.mean)}"
+            name = FIGURE_NAMES.get(target.metric, target.metric)
+            figures.append(f"{name} {spread_text(target.metric, spread)}{side}")
+    return f"{text}{': ' + '; '.join(figures) if figures else ''}."
+
+
+def _metric(variant: Variant, metric: str) -> Spread | None:
+    if metric == "parameters":
+        count = variant.entry.figure("parameters")
+        return None if count is None else Spread(count, None, 1)
+    return variant.spread(metric)
+
+
+def _beyond(target: Target, mean: float) -> str:
+    amount = abs(mean - target.value)
+    side = "below" if target.is_floor else "above"
+    if target.metric in _POINTS:
+        return f"{_points(amount)} {side} the limit"
+    return f"{amount_text(target.metric, amount)} {side} the limit"
+
+
+def _of_search(outcome: Outcome, question: Question) -> Answer:
+    sampled = [e for e in outcome.entries if e.variant is None and e.verdict is not None]
+    if not sampled:
+        return Answer(question, "waiting", "no trial of the search has finished yet.")
+    count = trials_text(len(sampled))
+    goal = listed([t.text for t in outcome.targets])
+    meets = [e for e in outcome.meets if e.variant is None]
+    if not meets:
+        nearest = next((e for e in outcome.nearest if e.variant is None), None)
+        near = f"; the nearest, trial {nearest.trial}, has {_figures(nearest)}" if nearest else ""
+        return Answer(question, "no", f"none of the {count} of the search meets {goal}{near}.")
+    first = meets[0]
+    verb = "meets" if len(meets) == 1 else "meet"
+    text = (
+        f"{len(meets)} of the {count} of the search {verb} {goal}; the first, trial "
+        f"{first.trial}, has {_figures(first)}.{_given_up(meets)}"
+    )
+    return Answer(question, "yes", text)
+
+
+def _figures(entry: Entry) -> str:
+    found = [
+        f"{FIGURE_NAMES[name]} {100 * value:.1f} %"
+        for name in ("val_accuracy", "train_accuracy")
+        if (value := entry.figure(name)) is not None
+    ]
+    return listed(found)
+
+
+def _given_up(meets: Sequence[Entry]) -> str:
+    """What a winner is that meets by having learned little, for someone who has not met one."""
+    warned = [e for e in meets if e.cautions]
+    if not warned:
+        return ""
+    all_of = "All of them" if len(warned) == len(meets) else f"{len(warned)} of them"
+    if len(meets) == 1:
+        all_of = "It"
+    verb = "stays" if len(meets) == 1 else "stay"
+    text = f" {all_of} {verb} under the limit on train by learning less, not by generalising better"
+    lost = [c.given_up for e in warned for c in e.cautions if c.given_up]
+    if lost:
+        text += (
+            f": without that limit this sweep reaches {_points(min(lost))} to {_points(max(lost))} "
+            "more on validation"
+            if min(lost) < max(lost)
+            else f": without that limit this sweep reaches {_points(lost[0])} more on validation"
+        )
+    return f"{text}."
+
+
+# --- by comparison ----------------------------------------------------------------------------
+
+
+def _compared(question: Question, of: Sequence[Variant], than: Sequence[Variant]) -> Answer:
+    pairs = [(one, other) for one in of for other in than]
+    found = tuple(difference(a, b, question.by, len(pairs)) for a, b in pairs)
+    text = " ".join(_difference_text(a, b, d) for (a, b), d in zip(pairs, found, strict=True))
+    ahead = [d.ahead for d in found]
+    verdict: Verdict = "open"
+    if all(a is True for a in ahead):
+        verdict = "yes"
+    elif any(a is False for a in ahead):
+        verdict = "no"
+    return Answer(question, verdict, text, found)
+
+
+def _difference_text(of: Variant, than: Variant, found: Difference) -> str:
+    by = found.by
+    if found.pairs == 0:
+        lack = [v.name for v, n in zip((of, than), found.missing, strict=True) if n]
+        who = listed(lack) or listed([of.name, than.name])
+        what = f"reaches {by.target.text}" if by.target else f"has a {figure_name(by)}"
+        return f"{who} never {what}: nothing to compare." if by.target else f"{who} lacks it."
+    one, two = of.spread(by), than.spread(by)
+    assert one is not None and two is not None
+    name = figure_name(by)
+    text = (
+        f"{of.name} {_against(found)} {than.name}: {name} {spread_text(by.name, one)} against "
+        f"{spread_text(by.name, two)}, a difference of {signed(by.name, found.mean)}"
+    )
+    if found.low is not None and found.high is not None:
+        text += f" ({interval_text(found)}, {found.pairs} pairs)"
+    else:
+        text += " (one pair: no interval)"
+    for who, count in zip((of, than), found.missing, strict=True):
+        if count:
+            text += f"; {who.name} has no such figure in {count} of {len(who.trainings)} seeds"
+    return f"{text}."
+
+
+def _against(found: Difference) -> str:
+    if found.ahead is None:
+        return "cannot be told from"
+    return "is better than" if found.ahead else "is worse than"
+
+
+def figure_name(by: By) -> str:
+    """`validation accuracy`, or `epochs to val_accuracy >= 0.95`."""
+    return FIGURE_NAMES.get(by.name, by.text)
+
+
+def interval_text(found: Difference) -> str:
+    """`95 % interval -0.21 to +0.03 points`."""
+    assert found.low is not None and found.high is not None
+    name = found.by.name
+    low = signed(name, found.low).removesuffix(_unit(name))
+    return f"{100 * found.level:.3g} % interval {low} to {signed(name, found.high)}"
+
+
+def _unit(name: str) -> str:
+    if name in _POINTS:
+        return " points"
+    return {"epochs": " epochs", "seconds": " s"}.get(name, "")
+
+
+def signed(name: str, value: float) -> str:
+    """A difference with its sign and unit: `+0.43 points`, `-0.012`."""
+    if not math.isfinite(value):
+        return "–"
+    if name in _POINTS:
+        return f"{100 * value:+.2f} points"
+    if name in ("epochs", "seconds"):
+        return f"{value:+.1f}{_unit(name)}"
+    return f"{value:+.4f}"
+
+
+def spread_text(name: str, spread: Spread | None) -> str:
+    """`88.4 % ± 0.2`, `0.3512 ± 0.0040`, `3.2 ± 0.4`; `–` for None."""
+    if spread is None or not math.isfinite(spread.mean):
+        return "–"
+    if name in _POINTS:
+        text = f"{100 * spread.mean:.2f}{' points' if name == 'accuracy_gap' else ' %'}"
+        return text if spread.sd is None else f"{text} ± {100 * spread.sd:.2f}"
+    if name == "parameters":
+        return f"{spread.mean:,.0f}"
+    digits = 1 if name in ("epochs", "seconds") else 4
+    text = f"{spread.mean:.{digits}f}"
+    return text if spread.sd is None else f"{text} ± {spread.sd:.{digits}f}"
+
+
+def _points(share: float) -> str:
+    text = f"{100 * share:.1f}" if share >= 0.00095 else f"{100 * share:.1g}"
+    return f"{text} {'point' if text == '1.0' else 'points'}"
+
+
+# --- causes -----------------------------------------------------------------------------------
+
+
+def findings_in(variant: Variant) -> Findings | None:
+    """What the gradients of a variant's own trial say; None where they were not noted."""
+    if variant.gradients is None or not variant.trainings:
+        return None
+    return findings_of(variant.trainings[0].epochs, variant.gradients)
+
+
+def _causes(variant: Variant) -> str:
+    found = findings_in(variant)
+    if found is None:
+        return f"{variant.name}: its gradients were not noted."
+    return f"{variant.name}: {findings_text(found)}"
+
+
+def findings_text(found: Findings) -> str:
+    """`the loss stays at 2.303 (guessing costs 2.303). Vanishing gradients: …`."""
+    if found.falls:
+        return f"the loss falls, to {found.loss:.3g} (guessing costs {found.guess:.3g})."
+    if found.loss is None:
+        begun = "the loss is no longer finite"
+    elif found.loss > found.guess * 1.05:
+        begun = (
+            f"the loss ends at {found.loss:.3g}, above the {found.guess:.3g} that guessing costs"
+        )
+    elif found.loss > found.guess * 0.95:
+        begun = f"the loss stays at {found.loss:.3g}, and guessing costs {found.guess:.3g}"
+    else:
+        begun = f"the loss ends at {found.loss:.3g}, and guessing costs {found.guess:.3g}"
+    if not found.causes:
+        return f"{begun}; the gradients show no cause."
+    told = "; ".join(f"{NAMES[c.kind]}, since {c.text}" for c in found.causes)
+    return f"{begun}: {told}."
