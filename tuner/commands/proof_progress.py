@@ -13,7 +13,12 @@ from tuner.epochs import meets
 from tuner.search.repeats import Planned, RepeatEnded, RepeatProgressed
 from tuner.targets import Target
 
-KINDS = {"own": "own seed", "fresh": "fresh seed and split", "same": "fresh seed, same split"}
+KINDS = {
+    "own": "own seed",
+    "fresh": "fresh seed and split",
+    "same": "fresh seed, same split",
+    "seed": "seed",
+}
 
 
 class ProofProgress:
@@ -24,6 +29,7 @@ class ProofProgress:
         targets: by which a repeat passes.
         planned: what is to be trained.
         verbosity: below 0 nothing is shown.
+        what: is done.
     """
 
     def __init__(
@@ -32,6 +38,7 @@ class ProofProgress:
         targets: Sequence[Target],
         planned: Sequence[Planned],
         verbosity: int,
+        what: str = "confirming",
     ) -> None:
         self._console = console
         self._targets = targets
@@ -44,14 +51,14 @@ class ProofProgress:
             self._bar = Progress(
                 TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=None),
-                TextColumn("{task.fields[done]}/{task.fields[all]} repeats"),
+                TextColumn("{task.fields[done]}/{task.fields[all]}"),
                 TimeRemainingColumn(),
                 console=console,
                 transient=True,
                 expand=True,
             )
             epochs = sum(p.spec.epochs for p in planned)
-            self._task = self._bar.add_task("confirming", total=epochs, done=0, all=self._total)
+            self._task = self._bar.add_task(what, total=epochs, done=0, all=self._total)
 
     def __enter__(self) -> ProofProgress:
         if self._bar is not None:
@@ -87,7 +94,9 @@ class ProofProgress:
 def repeat_text(notice: RepeatEnded, targets: Sequence[Target]) -> str:
     """`trial 35  fresh seed and split 2  val 0.9031 train 0.9412 at epoch 27  passes`."""
     repeat = notice.repeat
-    who = f"trial {notice.planned.record.origin}  {KINDS[repeat.kind]}"
+    record = notice.planned.record
+    who = f"trial {record.origin}" if repeat.kind != "seed" else str(record.variant)
+    who = f"{who}  {KINDS[repeat.kind]}"
     if repeat.kind != "own":
         who += f" {repeat.index + 1}"
     judged = repeat.judged

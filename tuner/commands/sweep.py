@@ -25,6 +25,7 @@ from tuner.commands.running import (
     train_trials,
 )
 from tuner.commands.until import Until
+from tuner.commands.variants import Comparing, compare_variants
 from tuner.data.prepared import keep as keep_data
 from tuner.definition import Overrides
 from tuner.errors import StudyError, UsageError
@@ -178,6 +179,10 @@ def _run_one(
         else:
             said = f"There is what --until asked for ({request.goal.text})"
         console.print(Text(f"{said}: {plan.study} ends with {trials_text(total)}."), soft_wrap=True)
+    if reason in ("done", "exhausted", "enough"):
+        comparing = Comparing(job, console, controls, request.workers, request.verbosity)
+        left = compare_variants(comparing)
+        reason = reason if left == "done" else left
     return job.outcome(), reason
 
 

@@ -208,12 +208,14 @@ def _compared(question: Question, of: Sequence[Variant], than: Sequence[Variant]
 def _difference_text(of: Variant, than: Variant, found: Difference) -> str:
     by = found.by
     if found.pairs == 0:
-        lack = [v.name for v, n in zip((of, than), found.missing, strict=True) if n]
-        who = listed(lack) or listed([of.name, than.name])
-        what = f"reaches {by.target.text}" if by.target else f"has a {figure_name(by)}"
-        return f"{who} never {what}: nothing to compare." if by.target else f"{who} lacks it."
+        lacking = [v.name for v, n in zip((of, than), found.missing, strict=True) if n]
+        who = listed(lacking or [of.name, than.name])
+        if by.target is not None:
+            return f"{who} never reaches {by.target.text}: there is nothing to compare."
+        return f"{who} has no {figure_name(by)} yet."
     one, two = of.spread(by), than.spread(by)
-    assert one is not None and two is not None
+    assert one is not None
+    assert two is not None
     name = figure_name(by)
     text = (
         f"{of.name} {_against(found)} {than.name}: {name} {spread_text(by.name, one)} against "
@@ -223,9 +225,10 @@ def _difference_text(of: Variant, than: Variant, found: Difference) -> str:
         text += f" ({interval_text(found)}, {found.pairs} pairs)"
     else:
         text += " (one pair: no interval)"
-    for who, count in zip((of, than), found.missing, strict=True):
+    for one_of, count in zip((of, than), found.missing, strict=True):
         if count:
-            text += f"; {who.name} has no such figure in {count} of {len(who.trainings)} seeds"
+            seeds = len(one_of.trainings)
+            text += f"; {one_of.name} has no such figure in {count} of {seeds} seeds"
     return f"{text}."
 
 
@@ -242,7 +245,8 @@ def figure_name(by: By) -> str:
 
 def interval_text(found: Difference) -> str:
     """`95 % interval -0.21 to +0.03 points`."""
-    assert found.low is not None and found.high is not None
+    assert found.low is not None
+    assert found.high is not None
     name = found.by.name
     low = signed(name, found.low).removesuffix(_unit(name))
     return f"{100 * found.level:.3g} % interval {low} to {signed(name, found.high)}"
@@ -308,9 +312,7 @@ def findings_text(found: Findings) -> str:
     if found.loss is None:
         begun = "the loss is no longer finite"
     elif found.loss > found.guess * 1.05:
-        begun = (
-            f"the loss ends at {found.loss:.3g}, above the {found.guess:.3g} that guessing costs"
-        )
+        begun = f"the loss ends at {found.loss:.3g}, above the {found.guess:.3g} of guessing"
     elif found.loss > found.guess * 0.95:
         begun = f"the loss stays at {found.loss:.3g}, and guessing costs {found.guess:.3g}"
     else:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from tuner.gradients import GradientLog, Row
@@ -173,7 +174,7 @@ def _small_step(losses: Sequence[float | None], loss: float | None, guess: float
     known = [v for v in losses if v is not None]
     if loss is None or len(known) < 3 or len(known) < len(losses):
         return None
-    falls = [a - b for a, b in zip(known, known[1:], strict=False)]
+    falls = [a - b for a, b in pairwise(known)]
     mean = sum(falls) / len(falls)
     if mean <= 0 or min(falls) <= 0 or falls[-1] < STILL_FALLING * mean:
         return None

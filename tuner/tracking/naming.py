@@ -24,16 +24,16 @@ A trial's run is called `trial 7`, or by its variant's name, and holds
     later       whatever `Recorder.annotate` and `Recorder.add_artifacts` were given
 
 A repeat of a trial is a child of that trial's run, called `own seed`, `repeat 1`, or
-`repeat 1, same split`, and holds
+`repeat 1, same split`, or, of a variant on its next seed, `seed 2`, and holds
     params      those of the trial, with the seed of the repeat
     metrics     one point an epoch, as a trial's; one point a run: judged_epoch,
                 judged_val_accuracy, judged_val_loss, judged_train_accuracy, judged_train_loss,
                 judged_accuracy_gap (all at the epoch of the trial, if the repeat came so far),
                 parameters, duration_seconds
     tags        tuner.kind = repeat, tuner.attempt (`<the trial's>:<kind>:<index>`), tuner.repeat
-                (own, fresh or same), tuner.judged_epoch, tuner.split_seed (of a shuffled split),
-                tuner.passes (yes or no: all targets), and those that a trial has, but for verdict,
-                windows and violations
+                (own, fresh, same or seed), tuner.judged_epoch, tuner.split_seed (of a shuffled
+                split), tuner.passes (yes or no: all targets), and those that a trial has, but for
+                verdict, windows and violations
     status      as a trial's
 
 A sweep's run is called by the study's name and is the parent of its trials:
@@ -292,6 +292,8 @@ def repeat_name(repeat: Repeat) -> str:
     """What a repeat's run is called."""
     if repeat.kind == "own":
         return "own seed"
+    if repeat.kind == "seed":
+        return f"seed {repeat.index + 1}"
     return f"repeat {repeat.index + 1}" + (", same split" if repeat.kind == "same" else "")
 
 
