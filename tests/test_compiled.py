@@ -85,20 +85,35 @@ def in_keras(spec: TrialSpec, data: Prepared, steps: int) -> Any:
 
     model = build_model(spec.params, data.input_shape, data.n_classes, data.scale)
     initialise(model, spec.seed)
-    loss, accuracy = build_loss(data.n_classes)
+    loss, accuracy = build_loss(spec.params, data.n_classes)
     model.compile(optimizer=build_optimizer(spec.params, steps), loss=loss, metrics=[accuracy])
     return model
 
 
-PARITY = list(
-    itertools.product(
-        ("sgd", "adam", "rmsprop"),
+def labels_for(spec: TrialSpec, data: Prepared, index: Any) -> Any:
+    """What Keras compares the rows `index` with."""
+    import keras
+
+    labels = data.y_train[index]
+    if spec.params.get("loss") == "categorical_crossentropy":
+        return keras.utils.to_categorical(labels, data.n_classes)
+    return labels
+
+
+OPTIMIZERS = ("sgd", "adam", "rmsprop")
+PARITY = [
+    *itertools.product(
+        OPTIMIZERS,
         ("none", "before_activation", "after_activation"),
         (0.0, 0.01),
         ("softmax", "sigmoid"),
         ("constant", "cosine"),
-    )
-)
+    ),
+    *itertools.product(
+        OPTIMIZERS, ("none", "before_activation"), (0.01,), ("one-hot",), ("cosine",)
+    ),
+    *itertools.product(OPTIMIZERS, ("none",), (0.0,), ("one-hot",), ("constant",)),
+]
 
 
 @pytest.mark.parametrize(("optimizer", "batch_norm", "l2", "head", "schedule"), PARITY)
@@ -112,8 +127,10 @@ def test_weights_are_those_of_model_fit(
     schedule: str,
 ) -> None:
     """Two epochs on the same rows in the same order, the last batch smaller than the others."""
-    data = digits if head == "softmax" else halves
+    data = halves if head == "sigmoid" else digits
     params: Params = {"optimizer": optimizer, "batch_norm": batch_norm, "l2": l2}
+    if head == "one-hot":
+        params |= {"loss": "categorical_crossentropy", "initializer": "he_normal"}
     params |= {"schedule": schedule, "learning_rate": 0.01 if optimizer == "sgd" else 0.002}
     if optimizer == "sgd":
         params["momentum"] = 0.8
@@ -129,7 +146,11 @@ def test_weights_are_those_of_model_fit(
         order = np.random.default_rng(epoch).permutation(index)
         running = ours.train_on(order)
         history = model.fit(
-            data.x_train[order], data.y_train[order], batch_size=64, shuffle=False, verbose=0
+            data.x_train[order],
+            labels_for(spec, data, order),
+            batch_size=64,
+            shuffle=False,
+            verbose=0,
         ).history
         assert running.loss_penalised == pytest.approx(history["loss"][0], rel=1e-4)
         assert running.accuracy == pytest.approx(history["accuracy"][0], abs=1e-6)
@@ -152,12 +173,13 @@ def _distance(some: list[Any], others: list[Any]) -> float:
 
 
 @pytest.mark.parametrize("batch_norm", ["none", "before_activation", "after_activation"])
-@pytest.mark.parametrize("head", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("head", ["softmax", "sigmoid", "one-hot"])
 def test_figures_are_those_of_evaluate(
     digits: Prepared, halves: Prepared, batch_norm: str, head: str
 ) -> None:
-    data = digits if head == "softmax" else halves
-    spec = spec_of(data, {"batch_norm": batch_norm, "l2": 0.01, "dropout": 0.3})
+    data = halves if head == "sigmoid" else digits
+    loss_of: Params = {"loss": "categorical_crossentropy"} if head == "one-hot" else {}
+    spec = spec_of(data, {"batch_norm": batch_norm, "l2": 0.01, "dropout": 0.3, **loss_of})
     ours = compiled(spec)
     ours.train_epoch()
     model = in_keras(spec, data, 1)
@@ -165,12 +187,73 @@ def test_figures_are_those_of_evaluate(
     for part in ("train", "validation"):
         index = ours._rows[part].index
         loss, accuracy = model.evaluate(
-            data.x_train[index], data.y_train[index], batch_size=100, verbose=0
+            data.x_train[index], labels_for(spec, data, index), batch_size=100, verbose=0
         )
         figures = ours.measure(part)
         assert figures.accuracy == pytest.approx(accuracy, abs=1e-6)
         # Keras's evaluate adds the penalty to the loss; ours is the data loss alone.
         assert figures.loss + ours.penalty() == pytest.approx(loss, rel=1e-5)
+
+
+@pytest.mark.parametrize("engine", ["compiled", "fit"])
+def test_labels_as_numbers_and_as_rows_give_the_same(digits: Prepared, engine: str) -> None:
+    """One quantity by two operations, whose sums are rounded in another order."""
+    found = []
+    for loss in ("sparse_categorical_crossentropy", "categorical_crossentropy"):
+        params: Params = {"loss": loss, "dropout": 0.2, "learning_rate": 0.01}
+        spec = spec_of(digits, params, engine=engine)
+        found.append(run_epochs(spec, Alone(), engine_for(spec)).epochs)
+    for one, other in zip(*found, strict=True):
+        assert other.val_loss == pytest.approx(one.val_loss, rel=1e-3)
+        assert other.train_loss_penalised == pytest.approx(one.train_loss_penalised, rel=1e-3)
+        assert other.val_accuracy == pytest.approx(one.val_accuracy, abs=1 / 288 + 1e-9)
+    assert (found[0][-1].val_accuracy or 0.0) > 0.8
+
+
+def test_a_loss_that_is_named_is_the_one_that_is_usual(digits: Prepared, halves: Prepared) -> None:
+    for data, loss in (
+        (digits, "sparse_categorical_crossentropy"),
+        (halves, "binary_crossentropy"),
+    ):
+        plain, named = (
+            run_epochs(spec, Alone(), engine_for(spec)).epochs
+            for spec in (spec_of(data, {}), spec_of(data, {"loss": loss}))
+        )
+        assert [e.val_loss for e in named] == [e.val_loss for e in plain]
+        assert [e.val_accuracy for e in named] == [e.val_accuracy for e in plain]
+
+
+@pytest.mark.parametrize("engine", ["compiled", "fit"])
+@pytest.mark.parametrize("loss", ["sparse_categorical_crossentropy", "categorical_crossentropy"])
+def test_kernels_that_begin_at_zero_stay_there(digits: Prepared, engine: str, loss: str) -> None:
+    """A ReLU says 0 of everything: only the output's bias learns, how frequent a class is."""
+    params: Params = {"initializer": "zeros", "loss": loss}
+    spec = spec_of(digits, params, engine=engine, diagnostics=("gradients",), epochs=4)
+    result = run_epochs(spec, Alone(), engine_for(spec))
+    assert [e.val_loss for e in result.epochs] == [pytest.approx(math.log(10), abs=0.01)] * 4
+    assert [e.val_accuracy for e in result.epochs] == [pytest.approx(0.1, abs=0.02)] * 4
+    log = result.gradients
+    assert log is not None
+    for rows in (log.mean, log.std, log.size):
+        assert {row[k] for row in rows for k in log.kernels()} == {0.0}
+    last = log.variables.index("probabilities/bias")
+    assert all((row[last] or 0.0) > 0 for row in log.std)
+
+
+@pytest.mark.parametrize(
+    ("initializer", "spread"), [("glorot_uniform", 2 / (64 + 24)), ("he_normal", 2 / 64)]
+)
+def test_the_initializer_draws_the_kernels(
+    digits: Prepared, initializer: str, spread: float
+) -> None:
+    made = compiled(spec_of(digits, {"initializer": initializer}))
+    kernel, *_ = made._network.model.get_weights()
+    assert kernel.shape == (64, 24)
+    assert kernel.var() == pytest.approx(spread, rel=0.15)
+    again = compiled(spec_of(digits, {"initializer": initializer}))
+    assert (again._network.model.get_weights()[0] == kernel).all()
+    other = compiled(spec_of(digits, {"initializer": initializer}, seed=8))
+    assert (other._network.model.get_weights()[0] != kernel).any()
 
 
 def test_with_dropout_the_accuracies_of_many_seeds_agree(digits: Prepared) -> None:
@@ -252,7 +335,13 @@ def test_trials_of_one_shape_share_a_compilation(digits: Prepared) -> None:
         assert other._network is made._network
     assert made._network._epoch.experimental_get_tracing_count() == traced == 1
     assert made._network._sums.experimental_get_tracing_count() == 1
-    for change in ({"dropout": 0.0}, {"units": 25}, {"optimizer": "adam"}):
+    for change in (
+        {"dropout": 0.0},
+        {"units": 25},
+        {"optimizer": "adam"},
+        {"initializer": "he_normal"},
+        {"loss": "categorical_crossentropy"},
+    ):
         params = {k: v for k, v in {**base, **change}.items() if k != "momentum"}
         assert compiled(spec_of(digits, params))._network is not made._network
     assert len(network._kept) <= network.SHAPES_KEPT

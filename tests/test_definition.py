@@ -218,8 +218,8 @@ def test_paths_are_taken_as_they_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("fashoin", "no sweep is called 'fashoin' (did you mean fashion?)\nknown are digits, "),
-        ("zzz", "known are digits, fashion"),
+        ("fashoin", "no sweep is called 'fashoin' (did you mean fashion?)\nknown are backprop, "),
+        ("zzz", "known are backprop, batchnorm, digits, fashion"),
         ("digit.yaml", "digit.yaml: no such file (did you mean digits?)"),
         ("", "no sweep is called ''"),
         ("..", "no sweep is called"),

@@ -28,6 +28,7 @@ from tuner.data.splits import split
 from tuner.errors import DataError
 from tuner.executors.errand import run_errand
 from tuner.exported import ExportedModel, card_of, read_description, sidecar_of, vocabulary_of
+from tuner.models.mlp import losses_for
 from tuner.parameters import CATALOGUE, complete
 from tuner.report.model_card import CardFacts, escaped, model_card
 from tuner.report.script import ScriptFacts, script
@@ -69,6 +70,16 @@ FULL = complete(
         "learning_rate": 0.00036123456789012,
         "schedule": "cosine",
         "batch_norm": "before_activation",
+    }
+)
+NAMED = complete(
+    {
+        "depth": 1,
+        "l2": 1.2345678901234e-05,
+        "initializer": "he_normal",
+        "loss": "categorical_crossentropy",
+        "epochs": 30,
+        "patience": 3,
     }
 )
 SGD = complete({"optimizer": "sgd", "momentum": 0.9, "layers": [9, 7], "activation": "tanh"})
@@ -122,6 +133,29 @@ def test_a_script_says_what_the_configuration_says() -> None:
     assert "for width" not in script(facts("digits", PLAIN))
 
 
+def test_a_script_says_how_weights_begin_and_what_the_loss_is() -> None:
+    text = script(facts("fashion", NAMED))
+    for line in (
+        "penalty = keras.regularizers.L2(1.2345678901234e-05)",
+        'layers.Dense(width, kernel_initializer="he_normal", kernel_regularizer=penalty)',
+        'layers.Dense(10, kernel_initializer="he_normal", activation="softmax")',
+        "y_train = keras.utils.to_categorical(y_train, 10)",
+        "y_val = keras.utils.to_categorical(y_val, 10)",
+        'model.compile(optimizer, loss="categorical_crossentropy", metrics=["accuracy"])',
+    ):
+        assert text.count(f"{line}\n") + text.count(f"({line})\n") == 1
+    plain = script(facts("fashion", FULL))
+    assert 'loss="sparse_categorical_crossentropy"' in plain
+    for word in ("initializer", "to_categorical", "penalty"):
+        assert word not in plain
+    same = {**FULL, "initializer": "glorot_uniform", "loss": "sparse_categorical_crossentropy"}
+    assert script(facts("fashion", same)) == plain
+    two = {**NAMED, "loss": "binary_crossentropy"}
+    assert 'loss="binary_crossentropy"' in script(facts("reviews", two))
+    with pytest.raises(ValueError, match="does not fit 2 classes"):
+        script(facts("reviews", NAMED))
+
+
 def test_a_name_cannot_leave_the_docstring() -> None:
     nasty = replace(facts("digits"), study='x"""\nimport os\\')
     text = script(nasty)
@@ -141,7 +175,9 @@ def test_scripts_are_formatted(tmp_path: Path) -> None:
         pytest.skip("ruff is not installed")
     for number, kind in enumerate(KINDS):
         for how in ("stratified", "tail", "test"):
-            for which, params in enumerate((FULL, SGD, PLAIN)):
+            named = NAMED if KINDS[kind][3] > 2 else {**NAMED, "loss": "binary_crossentropy"}
+            zeros = {**SGD, "initializer": "zeros"}
+            for which, params in enumerate((FULL, SGD, PLAIN, named, zeros)):
                 cut = SplitSpec(how, 0.123456789, 4_000_000_000)
                 text = script(facts(kind, params, cut))
                 (tmp_path / f"{how}_{number}_{which}.py").write_text(text, encoding="utf-8")
@@ -174,6 +210,8 @@ def values_of(name: str) -> st.SearchStrategy[ParamValue]:
 def test_every_configuration_makes_a_script(
     given_params: Params, kind: str, how: SplitSpec
 ) -> None:
+    if given_params.get("loss") not in losses_for(KINDS[kind][3]):
+        given_params = {k: v for k, v in given_params.items() if k != "loss"}
     text = script(facts(kind, complete(given_params), how))
     compile(text, "script", "exec")
     assert "tuner" not in text
@@ -547,6 +585,25 @@ def test_the_script_reproduces_the_trial(study: Path) -> None:
     for name in ("validation", "training"):
         recorded = found["metrics"]["val_accuracy" if name == "validation" else "train_accuracy"]
         assert float(lines[f"{name} accuracy"]) == pytest.approx(recorded, abs=0.06)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("initializer", "loss", "least", "most"),
+    [
+        ("he_normal", "categorical_crossentropy", 0.8, 1.0),
+        ("zeros", "sparse_categorical_crossentropy", 0.05, 0.15),
+    ],
+)
+def test_a_script_with_a_loss_and_an_initializer_runs(
+    tmp_path: Path, initializer: str, loss: str, least: float, most: float
+) -> None:
+    params = complete({"l2": 1e-4, "units": 48, "initializer": initializer, "loss": loss})
+    chosen = EpochMetrics(6, 0.9, 0.3, 0.9, 0.3)
+    printed = python(tmp_path, script(replace(facts("digits", params), chosen=chosen)))
+    lines = [line for line in printed.splitlines() if line.startswith(("training", "validation"))]
+    assert [line.split()[0] for line in lines] == ["training", "validation"]
+    assert all(least <= float(line.split()[-1]) <= most for line in lines)
 
 
 @pytest.mark.slow

@@ -16,9 +16,9 @@ from tuner.definition_checks import check
 from tuner.definition_overrides import Overrides, apply
 from tuner.definition_yaml import read
 from tuner.errors import DefinitionError, StudyError, UsageError, nearest
-from tuner.parameters import show
+from tuner.parameters import epochs_of, show
 from tuner.questions import Question
-from tuner.space import Space
+from tuner.space import Range, Space
 from tuner.targets import Target
 from tuner.trial import EarlyStopping, EpochRule, Params, SplitSpec
 
@@ -91,6 +91,22 @@ class SweepDefinition:
     test: Literal["compare"] | None = None
     diagnostics: tuple[str, ...] = ()
     questions: tuple[Question, ...] = ()
+
+    @property
+    def epochs_text(self) -> str:
+        """Epochs of a full trial, over the whole sweep: `30`, or `10 to 60`."""
+        usual = epochs_of(self.fixed, self.epochs)
+        found = {epochs_of(params, usual) for params in self.variants.values()}
+        searched = self.space.get("epochs")
+        if searched is None:
+            found |= {usual} if self.space.parameters else set()
+        elif isinstance(searched.domain, Range):
+            ends = (searched.domain.low, searched.domain.high, searched.domain.alternative)
+            found |= {int(end) for end in ends if isinstance(end, int | float)}
+        else:
+            found |= {epochs_of({"epochs": value}, usual) for value in searched.domain.values}
+        low, high = min(found), max(found)
+        return f"{low}" if low == high else f"{low} to {high}"
 
     def to_json(self) -> dict[str, Any]:
         """The same as keys of a sweep file: `parse` of its JSON text gives this definition back."""

@@ -68,8 +68,9 @@ def check(
             ("fixed", "momentum"), f"acts only with optimizer: sgd{graph.words('optimizer')}"
         )
     draft.variants = _variants(sound.get("variants", {}), draft.fixed, problems, kept)
-    check_comparison(model, draft.variants, problems)
-    draft.questions = read_questions(sound.get("questions"), draft.variants, model, problems)
+    names = list(sound.get("variants", {}))
+    check_comparison(model, names, problems)
+    draft.questions = read_questions(sound.get("questions"), searched, names, model, problems)
     if not problems.found and sound.get("sampler") == "grid":
         _grid(draft, problems)
     if not searched and not problems.found:

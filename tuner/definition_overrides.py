@@ -69,6 +69,8 @@ def apply(raw: dict[str, Any], problems: Problems, overrides: Overrides) -> None
             _assign(raw, problems, flag, group, text, changed)
     if changed:
         _forget_unreachable(raw, changed)
+    if overrides.epochs is not None:
+        _refuse_idle_epochs(raw, problems, overrides.epochs)
 
 
 def _assign(
@@ -112,6 +114,15 @@ def _assign(
     here[name] = value
     problems.places.claim((group, name), option)
     changed[name] = flag
+
+
+def _refuse_idle_epochs(raw: dict[str, Any], problems: Problems, epochs: int) -> None:
+    """`--epochs` would change nothing where every trial has a number of its own."""
+    for key in ("fixed", "space"):
+        group = raw.get(key)
+        if isinstance(group, Mapping) and "epochs" in group:
+            place = problems.places.at((key, "epochs"))
+            problems.add(("epochs",), f"{key}.epochs decides ({place}); --fix epochs={epochs} does")
 
 
 def _group(raw: dict[str, Any], key: str) -> dict[str, Any] | None:

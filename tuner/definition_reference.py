@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from tuner.definition_checks import TAKEN
 from tuner.definition_schema import DomainModel, FileModel
@@ -40,6 +40,13 @@ def target_pattern() -> str:
     It matches whatever `parse_targets` reads, and refuses most of what that refuses: unknown
     metrics and operators, `or`, a missing number, and `val >= 90` without its percent sign.
     """
+    clause = _clause_pattern()
+    joiner = rf"\s*(?:&&?|,|\b{_one_of(['and', 'with'])}\b)\s*"
+    return rf"^\s*{clause}(?:{joiner}{clause})*\s*$"
+
+
+def _clause_pattern() -> str:
+    """One target of the text."""
     shares = {m for m, (_, high) in DOMAINS.items() if high is not None}
     plain = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)"
     power = rf"{plain}[eE][+-]?[0-9]+"
@@ -52,9 +59,7 @@ def target_pattern() -> str:
     for limited, limit in ((shares, share), (set(METRICS) - shares, count)):
         metric = _one_of([*limited, *(a for a, m in ALIASES.items() if m in limited)])
         clauses += [rf"{metric}\s*{op}\s*{limit}", rf"{limit}\s*{op}\s*{metric}"]
-    clause = f"(?:{'|'.join(clauses)})"
-    joiner = rf"\s*(?:&&?|,|\b{_one_of(['and', 'with'])}\b)\s*"
-    return rf"^\s*{clause}(?:{joiner}{clause})*\s*$"
+    return f"(?:{'|'.join(clauses)})"
 
 
 # --- the schema -------------------------------------------------------------------------------
@@ -84,7 +89,7 @@ def json_schema() -> Schema:
         "properties": properties,
         "additionalProperties": False,
         "anyOf": [_filled("space"), _filled("variants")],
-        "allOf": [*_exclusions(), *_momentum(), _grid()],
+        "allOf": [*_exclusions(), *_momentum(), _grid(), *_comparison()],
         "$defs": {
             "target": {
                 "type": "string",
@@ -167,30 +172,40 @@ def _test() -> Schema:
 
 
 def _diagnostics() -> Schema:
-    words = {"enum": ["gradients", "misclassified", "curves"]}
+    words = {"enum": list(get_args(get_args(FileModel.model_fields["diagnostics"].annotation)[0]))}
     return {"type": "array", "items": words}
 
 
 def _questions() -> Schema:
     text: Schema = {"type": "string", "pattern": r"\S"}
-    names = {"anyOf": [text, {"type": "array", "items": text, "minItems": 1}]}
-    figures = [TARGETS, CAUSES, *FIGURES]
+    names = {"anyOf": [text, {"type": "array", "items": text, "minItems": 1, "uniqueItems": True}]}
     keys: Schema = {
         "ask": text,
         "of": names,
         "than": names,
-        "by": {"anyOf": [{"enum": figures}, {"pattern": "^(?:epochs|seconds) to .+"}]},
+        "by": {"anyOf": [{"enum": [TARGETS, CAUSES, *FIGURES]}, _time()]},
     }
-    entry = {
-        "type": "object",
-        "required": ["ask", "of"],
-        "properties": {
-            key: {"description": QUESTION_KEYS[key].replace("`", ""), **schema}
-            for key, schema in keys.items()
+    return {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["ask", "of"],
+            "properties": {
+                key: {"description": QUESTION_KEYS[key].replace("`", ""), **schema}
+                for key, schema in keys.items()
+            },
+            "additionalProperties": False,
+            # What compares nothing has no `than`; everything else that is said has one.
+            "if": {"properties": {"by": {"enum": [TARGETS, CAUSES]}}, "required": ["by"]},
+            "then": {"properties": {"than": False}},
+            "else": {"dependentRequired": {"by": ["than"]}},
         },
-        "additionalProperties": False,
     }
-    return {"type": "array", "items": entry}
+
+
+def _time() -> Schema:
+    """`epochs to val >= 95%`: how long until one target is reached."""
+    return {"type": "string", "pattern": rf"^(?:epochs|seconds) to \s*{_clause_pattern()}\s*$"}
 
 
 _SPECIAL = {
@@ -352,3 +367,28 @@ def _grid() -> Schema:
         "if": {"required": ["sampler"], "properties": {"sampler": {"const": "grid"}}},
         "then": {"properties": {"space": {"properties": entries}}},
     }
+
+
+def _comparison() -> list[Schema]:
+    """What is compared needs variants, figures of the test split, and gradients where they tell."""
+    on_test = {"required": ["test"], "properties": {"test": {"const": "compare"}}}
+    noted = {"contains": {"const": "gradients"}}
+    several = {
+        "required": ["seeds"],
+        "properties": {"seeds": {"type": "integer", "minimum": 2}},
+    }
+    needs: list[tuple[Schema, Schema]] = [
+        (_asks(CAUSES), {"required": ["diagnostics"], "properties": {"diagnostics": noted}}),
+        (_asks(*(f for f in FIGURES if f.startswith("test_"))), on_test),
+        (several, _filled("variants")),
+        (on_test, _filled("variants")),
+        (on_test, {"properties": {"validation": {"not": {"const": "test"}}}}),
+    ]
+    return [{"if": asked, "then": needed} for asked, needed in needs]
+
+
+def _asks(*figures: str) -> Schema:
+    """A question is answered by one of these."""
+    entry = {"type": "object", "required": ["by"], "properties": {"by": {"enum": list(figures)}}}
+    asked = {"type": "array", "contains": entry}
+    return {"required": ["questions"], "properties": {"questions": asked}}

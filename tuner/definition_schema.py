@@ -36,10 +36,10 @@ class QuestionModel(_Strict):
 
     ask: _Word = Field(description="the question in words")
     of: _Word | Annotated[list[_Word], Field(min_length=1)] = Field(
-        description="a variant, a list of variants, or search"
+        description="the name of a variant, a list of names, or search"
     )
     than: _Word | Annotated[list[_Word], Field(min_length=1)] = Field(
-        default_factory=list, description="a variant or a list of variants to compare with"
+        default_factory=list, description="the name of a variant, or a list of names"
     )
     by: _Word = Field(
         default="targets",
@@ -91,10 +91,10 @@ class FileModel(_Strict):
     )
     test: Literal["compare"] | None = Field(default=None, description="compare")
     diagnostics: list[Literal["gradients", "misclassified", "curves"]] = Field(
-        default_factory=list, description="a list of gradients, misclassified and curves"
+        default_factory=list, description="a list with some of gradients, misclassified and curves"
     )
     questions: list[Any] = Field(
-        default_factory=list, description="a list of questions about the variants"
+        default_factory=list, description="a list of questions, each with `ask` and `of`"
     )
 
 
@@ -152,6 +152,7 @@ FOREIGN_TOP = {
     "project": "leave it out; `--name` names a study",
     "label": "it is not supported by this version",
     "question": "write `questions`, a list",
+    "repeats": "trainings of each variant are `seeds`",
 }
 FOREIGN_DOMAIN = {
     "value": "a value that stays belongs under `fixed`",

@@ -114,8 +114,13 @@ KEYS |= {
         "What the variants are to answer. The answers, with the figures behind them, stand first "
         "in the result and on the page.",
         "questions:\n"
-        "  - {ask: Does dropout raise val accuracy?, of: dropout, than: baseline}\n"
-        "  - {ask: And is it slower?, of: dropout, than: baseline, by: epochs to val >= 95%}",
+        "  - ask: Does dropout raise validation accuracy?\n"
+        "    of: dropout\n"
+        "    than: baseline\n"
+        "  - ask: And does it take more epochs?\n"
+        "    of: dropout\n"
+        "    than: baseline\n"
+        "    by: epochs to val >= 95%",
     ),
 }
 

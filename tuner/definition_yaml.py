@@ -144,6 +144,8 @@ def _malformed(error: yaml.MarkedYAMLError) -> str:
         problem += "; indent with spaces, not tabs"
     elif "mapping values are not allowed" in problem:
         problem += "; is the line indented like its neighbours?"
+    elif problem.endswith("but got '?'"):
+        problem += "; put a text with a question mark inside { } in quotes"
     elif "expected a single document" in (error.context or ""):
         problem = "a second `---` document; a file holds one sweep"
     return f"{place}: not valid YAML: {problem}"

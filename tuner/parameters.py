@@ -283,3 +283,14 @@ def overlay(base: Mapping[str, ParamValue], own: Mapping[str, ParamValue]) -> Pa
     elif "depth" in own or "units" in own:
         displaced = ("layers",)
     return {**{name: v for name, v in base.items() if name not in displaced}, **own}
+
+
+def epochs_of(params: Mapping[str, ParamValue], usual: int) -> int:
+    """Epochs of a full trial: its own, where they differ between trials.
+
+    Args:
+        params: the trial's configuration.
+        usual: of the sweep.
+    """
+    own = params.get("epochs")
+    return own if isinstance(own, int) else usual

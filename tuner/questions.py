@@ -6,7 +6,7 @@ A question names a variant, what it is compared with, and by which figure; `repo
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from tuner.errors import TargetError
@@ -104,5 +104,5 @@ class Question:
 
     def to_json(self) -> dict[str, Any]:
         """The same as keys of a sweep file."""
-        raw = asdict(self)
-        return {"ask": raw["ask"], "of": list(self.of), "than": list(self.than), "by": self.by.text}
+        than = {"than": list(self.than)} if self.than else {}
+        return {"ask": self.ask, "of": list(self.of), **than, "by": self.by.text}

@@ -67,6 +67,15 @@ fixed: {}
 # Configurations with a name, trained first, to compare the others with.
 variants:
   baseline: {l2: 0, dropout: 0}
+
+# Variants can be compared with each other, on several seeds, by questions that are answered first:
+# seeds: 5                                               # trainings of each variant
+# test: compare                                          # their figures on the test split, too
+# diagnostics: [gradients, misclassified, curves]        # what is kept beside the figures
+# questions:
+#   - ask: Does the wide one reach a higher validation accuracy?
+#     of: wide
+#     than: baseline
 """
 )
 
@@ -82,6 +91,10 @@ PARAMETERS = {
     "schedule": "cosine: decays to 0 at the end",
     "batch_norm": "also: after_activation",
     "activation": "",
+    "initializer": "what draws the kernels: glorot_uniform | he_normal | zeros",
+    "loss": "categorical_crossentropy: one-hot labels",
+    "epochs": "of a trial, in place of the key above",
+    "patience": "epochs without a lower val_loss that end a trial",
 }
 """What may stand in `space`, in the order in which a person looks for it."""
 

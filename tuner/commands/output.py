@@ -14,11 +14,13 @@ from rich.console import Console
 from rich.text import Text
 
 from tuner.definition import SweepDefinition
+from tuner.report.answers import Answer
 from tuner.report.diagnosis import Advice
 from tuner.report.jsonout import finite
 from tuner.report.selection import Outcome
 from tuner.report.sentences import best_advice, next_command, sentence
 from tuner.report.tables import outcome_table, summary_table
+from tuner.report.variants import Variant
 
 _PLAIN = {"–": "-", "—": "-", "·": "|", "×": "x", "…": "...", "“": '"', "”": '"', "≥": ">="}
 
@@ -68,16 +70,19 @@ def print_outcomes(
         definitions: of the outcomes' studies, in the same order; without them there is no advice
             on what to change, and no importance of parameters.
     """
+    from tuner.report.answers import comparison_of
     from tuner.report.diagnosis import diagnose
 
     advice: list[Sequence[Advice]] = [() for _ in outcomes]
     if definitions:
         advice = list(map(diagnose, outcomes, definitions))
+    compared = list(map(comparison_of, outcomes, definitions)) or [((), ()) for _ in outcomes]
     if form == "json":
         from tuner.report.jsonout import dumped, to_json
 
         weights = _importance(outcomes, definitions)
-        click.echo(dumped(list(map(to_json, outcomes, advice, weights))))
+        variants, answers = zip(*compared, strict=True)
+        click.echo(dumped(list(map(to_json, outcomes, advice, weights, variants, answers))))
     elif form == "csv":
         from tuner.report.jsonout import to_csv
 
@@ -86,9 +91,9 @@ def print_outcomes(
         from tuner.report.markdown import to_markdown
 
         weights = _importance(outcomes, definitions)
-        click.echo(to_markdown(outcomes, advice, weights), nl=False)
+        click.echo(to_markdown(outcomes, advice, weights, compared), nl=False)
     else:
-        _print_tables(outcomes, advice)
+        _print_tables(outcomes, advice, compared)
 
 
 def _importance(
@@ -107,11 +112,22 @@ def importance_of(outcome: Outcome, definition: SweepDefinition) -> dict[str, fl
     return importance([e.record for e in outcome.entries], definition.space.names, scores)
 
 
-def _print_tables(outcomes: Sequence[Outcome], advice: Sequence[Sequence[Advice]]) -> None:
+def _print_tables(
+    outcomes: Sequence[Outcome],
+    advice: Sequence[Sequence[Advice]],
+    compared: Sequence[tuple[Sequence[Variant], Sequence[Answer]]],
+) -> None:
+    from tuner.report.variants_table import answers_block, variants_block
+
     console = result_console()
-    for outcome in outcomes:
+    for outcome, (variants, answers) in zip(outcomes, compared, strict=True):
         console.print(outcome_table(outcome))
         console.print()
+        if len(variants) > 1 or any(len(v.trainings) > 1 for v in variants):
+            console.print(variants_block(variants))
+            console.print()
+        if answers:
+            console.print(answers_block(answers))
     if len(outcomes) > 1:
         console.print(summary_table(outcomes))
         console.print()

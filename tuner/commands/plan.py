@@ -7,7 +7,7 @@ names at once.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,10 @@ from tuner.data.prepared import Prepared
 from tuner.data.splits import split
 from tuner.definition import Overrides, SweepDefinition
 from tuner.errors import DataError, UsageError
+from tuner.models.mlp import losses_for
+from tuner.space import Choices
 from tuner.text import is_printable
+from tuner.trial import ParamValue
 from tuner.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -83,6 +86,7 @@ def make_plan(
     else:
         definition = definitions.load(path, begun)
     data = _data(workspace, definition, data_dir, say)
+    refuse_losses(data, losses_in(definition))
     identity = definitions.identity(definition, data.fingerprint)
     if known is not None:
         definitions.refuse_another(known.name, known.identity, identity)
@@ -135,6 +139,36 @@ def _data(
     except DataError as error:
         raise DataError(f"sweep {definition.name}: {error}") from error
     return data
+
+
+def losses_in(definition: SweepDefinition) -> dict[str, list[ParamValue]]:
+    """The data losses that a sweep names, by the key that names them."""
+    found = {"fixed.loss": [definition.fixed["loss"]]} if "loss" in definition.fixed else {}
+    searched = definition.space.get("loss")
+    if searched is not None and isinstance(searched.domain, Choices):
+        found["space.loss"] = list(searched.domain.values)
+    for name, params in definition.variants.items():
+        # A variant has what is fixed, too; that is said once.
+        if "loss" in params and params["loss"] != definition.fixed.get("loss"):
+            found[f"variants.{name}.loss"] = [params["loss"]]
+    return found
+
+
+def refuse_losses(data: Prepared, losses: Mapping[str, Sequence[ParamValue]]) -> None:
+    """Raise UsageError where a data loss does not fit the number of classes.
+
+    Args:
+        data: what will be trained on.
+        losses: data losses by what names them, such as `fixed.loss`.
+    """
+    fitting = losses_for(data.n_classes)
+    wrong = [(place, loss) for place, found in losses.items() for loss in found]
+    named = [f"{place} is {loss}" for place, loss in wrong if loss not in fitting]
+    if named:
+        raise UsageError(
+            f"{'; '.join(named)}: that does not fit the {data.n_classes} classes of {data.name}.\n"
+            f"Write {' or '.join(fitting)}, or leave the loss out."
+        )
 
 
 def _file(workspace: Workspace, name: str) -> Path | None:

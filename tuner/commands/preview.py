@@ -47,7 +47,7 @@ def _print_one(console: Console, plan: Plan, listed: Sequence[Proposal]) -> None
     console.print(
         Text(
             f"{_rows(plan)}; "
-            f"{definition.trials} trials of {definition.epochs} epochs; "
+            f"{definition.trials} trials of {definition.epochs_text} epochs; "
             f"sampler {definition.sampler}, pruner {definition.pruner}, seed {definition.seed}"
         )
     )

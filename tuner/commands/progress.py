@@ -208,9 +208,10 @@ def name_of(notice: Notice) -> str:
 
 
 def progress_text(notice: Progressed) -> str:
-    """`trial 7  epoch 12  val 0.8932  train 0.9410`."""
-    m = notice.metrics
-    text = f"{name_of(notice)}  epoch {m.epoch}  val {share(m.val_accuracy)}"
+    """`trial 7  epoch 12  val 0.8932  train 0.9410`; `epoch 12 of 60` where that is its own."""
+    m, planned = notice.metrics, notice.ticket.params.get("epochs")
+    of = "" if planned is None else f" of {planned}"
+    text = f"{name_of(notice)}  epoch {m.epoch}{of}  val {share(m.val_accuracy)}"
     return text if m.train_accuracy is None else f"{text}  train {share(m.train_accuracy)}"
 
 

@@ -103,7 +103,7 @@ def write_files(
     written: dict[str, Path] = {}
     trouble = None
     with notes.status(Text("Looking at what the winners get wrong …")) as status:
-        winners = predict_winners(workspace, outcome)
+        winners = predict_winners(workspace, outcome, definition)
         shares = importance_of(outcome, definition)
         if request.html is not None:
             status.update(Text("Writing the page …"))

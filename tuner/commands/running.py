@@ -21,6 +21,7 @@ from tuner.data.prepared import Prepared
 from tuner.definition import SweepDefinition
 from tuner.executors.base import Executor
 from tuner.executors.processes import ProcessExecutor
+from tuner.parameters import epochs_of
 from tuner.report.selection import Outcome, Shortlist, select
 from tuner.search.outbox import Outbox
 from tuner.search.pruners import Pruning
@@ -209,7 +210,7 @@ def make_spec(workspace: Workspace, plan: Plan, study: SweepStudy, ticket: Ticke
         params=ticket.params,
         split=definition.split,
         seed=ticket.seed,
-        epochs=epochs_of(definition, ticket.params),
+        epochs=epochs_of(ticket.params, definition.epochs),
         epoch=definition.epoch,
         targets=tuple(target.text for target in definition.targets),
         early_stopping=_stopping(definition, ticket.params),
@@ -217,12 +218,6 @@ def make_spec(workspace: Workspace, plan: Plan, study: SweepStudy, ticket: Ticke
         keep_weights=str(weights.resolve()),
         diagnostics=definition.diagnostics,
     )
-
-
-def epochs_of(definition: SweepDefinition, params: Params) -> int:
-    """Epochs of a full trial: its own, where they differ between trials."""
-    own = params.get("epochs")
-    return own if isinstance(own, int) else definition.epochs
 
 
 def _stopping(definition: SweepDefinition, params: Params) -> EarlyStopping | None:

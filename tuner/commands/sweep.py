@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from tuner.commands.diagnosing import keep_diagnostics
 from tuner.commands.goals import Goal
 from tuner.commands.machine import fitting_workers
 from tuner.commands.output import print_outcomes
@@ -182,6 +183,7 @@ def _run_one(
     if reason in ("done", "exhausted", "enough"):
         comparing = Comparing(job, console, controls, request.workers, request.verbosity)
         left = compare_variants(comparing)
+        left = keep_diagnostics(comparing) if left == "done" else left
         reason = reason if left == "done" else left
     return job.outcome(), reason
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tuner import definition as definitions
-from tuner.commands.plan import Plan, make_plan
+from tuner.commands.plan import Plan, make_plan, refuse_losses
 from tuner.commands.progress import make_observer
 from tuner.commands.running import NONE_MEETS, Interruption, Job, signals_to, train_trials
 from tuner.commands.show import ShowRequest, find_trial, run_show
@@ -89,6 +89,8 @@ def run_train(request: TrainRequest) -> int:
             request.fixes,
             plan.study,
         )
+        if "loss" in params:
+            refuse_losses(plan.data, {"--fix loss": [params["loss"]]})
         label_of(request.label, plan.definition.variants)
         study = open_study(workspace, plan.study, plan.definition, plan.identity, plan.base)
         presence.close()

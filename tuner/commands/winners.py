@@ -7,13 +7,14 @@ again. What cannot be had, because weights or data are gone, is left out and sai
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
+from tuner.definition import SweepDefinition
 from tuner.errors import DataError, TunerError
 from tuner.executors.errand import run_errand
 from tuner.report.selection import Entry, Outcome
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tuner.data.prepared import Prepared  # which needs numpy
 
 WINNERS = 3
+VARIANTS = 4
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Winners:
     """Who they are, and what is known of their rows.
 
     Attributes:
-        entries: the first of those that meet, or the nearest one where none does.
+        entries: the first of those that meet, or the nearest one where none does; then variants,
+            where the sweep asks for what they misclassify.
         predictions: by trial, the file that `training.inference.predict` wrote.
         prepared: the data, or None where it is not at hand.
         notes: what was left out, and why, one line each.
@@ -43,14 +46,32 @@ class Winners:
     notes: tuple[str, ...] = ()
 
 
-def winners_of(outcome: Outcome) -> tuple[Entry, ...]:
-    """The trials whose mistakes are worth a look."""
-    return (outcome.meets or outcome.confirmed)[:WINNERS] or outcome.nearest[:1]
+def winners_of(outcome: Outcome, definition: SweepDefinition | None = None) -> tuple[Entry, ...]:
+    """The trials whose mistakes are worth a look.
+
+    Args:
+        definition: where its `diagnostics` ask for `misclassified`, the first of its variants whose
+            weights were kept are among them, those that questions name before the others.
+    """
+    first = (outcome.meets or outcome.confirmed)[:WINNERS] or outcome.nearest[:1]
+    if definition is None or "misclassified" not in definition.diagnostics:
+        return first
+    asked = [name for q in definition.questions for name in (*q.of, *q.than)]
+    taken = {entry.trial for entry in first}
+    kept = {
+        e.variant: e
+        for e in outcome.entries
+        if e.variant and e.record.weights and e.verdict is not None and e.trial not in taken
+    }
+    names = [n for n in dict.fromkeys((*asked, *definition.variants)) if n in kept]
+    return (*first, *(kept[name] for name in names[:VARIANTS]))
 
 
-def predict_winners(workspace: Workspace, outcome: Outcome) -> Winners:
+def predict_winners(
+    workspace: Workspace, outcome: Outcome, definition: SweepDefinition | None = None
+) -> Winners:
     """The winners with their predictions; those that are missing are made, in one child."""
-    entries = winners_of(outcome)
+    entries = winners_of(outcome, definition)
     kept = [e for e in entries if e.record.weights]
     notes = _without_weights(outcome, [e for e in entries if not e.record.weights])
     if not kept:
@@ -63,12 +84,30 @@ def predict_winners(workspace: Workspace, outcome: Outcome) -> Winners:
             f"tuner sweep {outcome.study} prepares it again."
         )
         return Winners(entries, notes=tuple(notes))
-    files = {e.trial: _file(workspace, e) for e in kept}
-    missing = [e for e in kept if not is_fresh(files[e.trial], Path(e.record.weights or ""))]
-    for trial, why in _predict(workspace, missing, files, prepared).items():
-        del files[trial]
+    files, failed = predictions_of(workspace, kept, prepared)
+    for trial, why in failed.items():
         notes.append(f"Trial {trial} is left out here: {one_line(why, 200)}.")
     return Winners(entries, files, prepared, tuple(notes))
+
+
+def predictions_of(
+    workspace: Workspace,
+    entries: Sequence[Entry],
+    prepared: Prepared,
+    stop: Callable[[], bool] = lambda: False,
+) -> tuple[dict[int, Path], dict[int, str]]:
+    """What trials with kept weights say of their validation rows; the missing is made in one child.
+
+    Args:
+        stop: asked while the child works; true ends it.
+
+    Returns:
+        by trial, the file that `training.inference.predict` wrote, and why there is none.
+    """
+    files = {e.trial: _file(workspace, e) for e in entries}
+    missing = [e for e in entries if not is_fresh(files[e.trial], Path(e.record.weights or ""))]
+    failed = _predict(workspace, missing, files, prepared, stop)
+    return {trial: file for trial, file in files.items() if trial not in failed}, failed
 
 
 def is_fresh(file: Path, weights: Path) -> bool:
@@ -113,7 +152,11 @@ def _file(workspace: Workspace, entry: Entry) -> Path:
 
 
 def _predict(
-    workspace: Workspace, entries: Sequence[Entry], files: dict[int, Path], prepared: Prepared
+    workspace: Workspace,
+    entries: Sequence[Entry],
+    files: dict[int, Path],
+    prepared: Prepared,
+    stop: Callable[[], bool],
 ) -> dict[int, str]:
     """Predict for all entries in one child; returns why it could not be done, by trial."""
     if not entries:
@@ -129,7 +172,7 @@ def _predict(
     ]
     try:
         answers = run_errand(
-            "tuner.training.inference:predict_many", {"requests": requests}, workspace.logs
+            "tuner.training.inference:predict_many", {"requests": requests}, workspace.logs, stop
         )["answers"]
     except TunerError as error:
         return {e.trial: str(error) for e in entries}

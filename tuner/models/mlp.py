@@ -120,19 +120,30 @@ def initialise(model: Any, seed: int) -> None:
     assert number == len(model.weights), "a weight lies outside the layers"
 
 
+LOSSES = ("sparse_categorical_crossentropy", "categorical_crossentropy")
+"""Data losses of a softmax; that of a single sigmoid unit is `BINARY`."""
+
+BINARY = "binary_crossentropy"
+
+
+def losses_for(classes: int) -> tuple[str, ...]:
+    """The data losses that fit a number of classes, the usual one first.
+
+    Two classes end in one sigmoid unit, more in a softmax.
+    """
+    return (BINARY,) if classes == 2 else LOSSES
+
+
 def loss_name(params: Mapping[str, ParamValue], classes: int) -> str:
     """The data loss of a configuration, as Keras names it.
 
     Raises:
         ValueError: the one that is asked for does not fit the number of classes.
     """
-    usual = "binary_crossentropy" if classes == 2 else "sparse_categorical_crossentropy"
-    wanted = str(params.get("loss", usual))
-    if (wanted == "binary_crossentropy") != (classes == 2):
-        raise ValueError(
-            f"loss {wanted} does not fit {classes} classes: two end in one sigmoid unit and take "
-            "binary_crossentropy, more in a softmax and take one of the others"
-        )
+    fitting = losses_for(classes)
+    wanted = str(params.get("loss", fitting[0]))
+    if wanted not in fitting:
+        raise ValueError(f"loss {wanted} does not fit {classes} classes: {' or '.join(fitting)}")
     return wanted
 
 

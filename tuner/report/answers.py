@@ -53,12 +53,14 @@ class Answer:
         verdict: see `WORDS`.
         text: a sentence or two with the figures, without the verdict's word.
         differences: what a comparison rests on.
+        parts: the sentences of `text` one by one, where it has one for each variant or pair.
     """
 
     question: Question
     verdict: Verdict
     text: str
     differences: tuple[Difference, ...] = ()
+    parts: tuple[str, ...] = ()
 
     @property
     def said(self) -> str:
@@ -93,8 +95,17 @@ def _answer(outcome: Outcome, question: Question, known: dict[str, Variant]) -> 
     if question.by.kind == "targets":
         return _of_targets(outcome, question, of)
     if question.by.kind == "causes":
-        return Answer(question, "seen", " ".join(map(_causes, of)))
+        return _in_parts(question, "seen", [_causes(v) for v in of])
     return _compared(question, of, [known[name] for name in question.than])
+
+
+def _in_parts(
+    question: Question,
+    verdict: Verdict,
+    parts: Sequence[str],
+    differences: tuple[Difference, ...] = (),
+) -> Answer:
+    return Answer(question, verdict, " ".join(parts), differences, tuple(parts))
 
 
 # --- by the targets ---------------------------------------------------------------------------
@@ -107,7 +118,7 @@ def _of_targets(outcome: Outcome, question: Question, of: Sequence[Variant]) -> 
         verdict = "yes"
     elif all(met == 0 for met, _ in passes):
         verdict = "no"
-    return Answer(question, verdict, " ".join(_judged(v, outcome.targets) for v in of))
+    return _in_parts(question, verdict, [_judged(v, outcome.targets) for v in of])
 
 
 def _judged(variant: Variant, targets: Sequence[Target]) -> str:
@@ -195,14 +206,14 @@ def _given_up(meets: Sequence[Entry]) -> str:
 def _compared(question: Question, of: Sequence[Variant], than: Sequence[Variant]) -> Answer:
     pairs = [(one, other) for one in of for other in than]
     found = tuple(difference(a, b, question.by, len(pairs)) for a, b in pairs)
-    text = " ".join(_difference_text(a, b, d) for (a, b), d in zip(pairs, found, strict=True))
+    parts = [_difference_text(a, b, d) for (a, b), d in zip(pairs, found, strict=True)]
     ahead = [d.ahead for d in found]
     verdict: Verdict = "open"
     if all(a is True for a in ahead):
         verdict = "yes"
     elif any(a is False for a in ahead):
         verdict = "no"
-    return Answer(question, verdict, text, found)
+    return _in_parts(question, verdict, parts, found)
 
 
 def _difference_text(of: Variant, than: Variant, found: Difference) -> str:
@@ -307,17 +318,19 @@ def _causes(variant: Variant) -> str:
 
 def findings_text(found: Findings) -> str:
     """`the loss stays at 2.303 (guessing costs 2.303). Vanishing gradients: …`."""
+    told = "; ".join(f"{NAMES[c.kind]}, since {c.text}" for c in found.causes)
+    guess = f"{found.guess:.4g}"
     if found.falls:
-        return f"the loss falls, to {found.loss:.3g} (guessing costs {found.guess:.3g})."
+        spite = f", in spite of {told}" if told else ""
+        return f"the loss falls, to {found.loss:.4g} (guessing costs {guess}){spite}."
     if found.loss is None:
         begun = "the loss is no longer finite"
     elif found.loss > found.guess * 1.05:
-        begun = f"the loss ends at {found.loss:.3g}, above the {found.guess:.3g} of guessing"
+        begun = f"the loss ends at {found.loss:.4g}, above the {guess} of guessing"
     elif found.loss > found.guess * 0.95:
-        begun = f"the loss stays at {found.loss:.3g}, and guessing costs {found.guess:.3g}"
+        begun = f"the loss stays at {found.loss:.4g}, and guessing costs {guess}"
     else:
-        begun = f"the loss ends at {found.loss:.3g}, and guessing costs {found.guess:.3g}"
+        begun = f"the loss ends at {found.loss:.4g}, and guessing costs {guess}"
     if not found.causes:
         return f"{begun}; the gradients show no cause."
-    told = "; ".join(f"{NAMES[c.kind]}, since {c.text}" for c in found.causes)
     return f"{begun}: {told}."

@@ -1,8 +1,9 @@
 """Why a loss does not fall: what the gradients of a training say, in words.
 
 The rule: first it is asked whether the loss falls at all, then why not. Each cause has a limit of
-its own, which is written beside it, and the figure that crossed it is shown. A training whose loss
-falls to less than half of what guessing costs is not looked at further.
+its own, which is written beside it, and the figure that crossed it is shown. Of a training
+whose loss falls below half of what guessing costs only vanishing gradients are told, which it has
+got over.
 
 Guessing all of C classes alike costs ln C. Vanishing and exploding gradients: Bengio, Simard &
 Frasconi 1994; Glorot & Bengio 2010. Dead ReLUs: units whose output is the same for every row pass
@@ -66,13 +67,21 @@ class Findings:
         falls: whether the loss falls as it should.
         loss: train loss at the end, or None where it is not finite.
         guess: what guessing costs, ln C.
-        causes: why it does not, the most telling first; empty where it falls or nothing is found.
+        causes: why it does not, the most telling first; where it falls, what it falls in spite of.
     """
 
     falls: bool
     loss: float | None
     guess: float
     causes: tuple[Cause, ...] = ()
+
+    @property
+    def word(self) -> str:
+        """In three words."""
+        if self.falls:
+            return "loss falls"
+        slowly = any(cause.kind == "small step" for cause in self.causes)
+        return "loss falls slowly" if slowly else "loss does not fall"
 
 
 def findings_of(epochs: Sequence[EpochMetrics], log: GradientLog) -> Findings:
@@ -84,7 +93,8 @@ def findings_of(epochs: Sequence[EpochMetrics], log: GradientLog) -> Findings:
     if losses and losses[-1] is None:
         loss = None
     if loss is not None and loss < LEARNS * guess:
-        return Findings(True, loss, guess)
+        spite = _vanishing(log)
+        return Findings(True, loss, guess, () if spite is None else (spite,))
     found = [_symmetry(log)]
     if found == [None]:
         found = [
@@ -92,7 +102,7 @@ def findings_of(epochs: Sequence[EpochMetrics], log: GradientLog) -> Findings:
             _large_step(log, losses, guess),
             _dead(log),
             _vanishing(log),
-            _small_step(losses, loss, guess),
+            _small_step(log, losses, loss, guess),
         ]
     return Findings(False, loss, guess, tuple(c for c in found if c is not None))
 
@@ -170,7 +180,9 @@ def _large_step(log: GradientLog, losses: Sequence[float | None], guess: float) 
     )
 
 
-def _small_step(losses: Sequence[float | None], loss: float | None, guess: float) -> Cause | None:
+def _small_step(
+    log: GradientLog, losses: Sequence[float | None], loss: float | None, guess: float
+) -> Cause | None:
     known = [v for v in losses if v is not None]
     if loss is None or len(known) < 3 or len(known) < len(losses):
         return None
@@ -180,10 +192,11 @@ def _small_step(losses: Sequence[float | None], loss: float | None, guess: float
         return None
     if known[0] - known[-1] < 0.01 * guess:
         return None  # it moves, but not from the spot
+    moved = max((row[k] or 0.0 for row in log.change[1:] for k in log.kernels()), default=0.0)
     return Cause(
         "small step",
-        f"the loss falls in every epoch and by {falls[-1]:.2g} in the last one still: it is on its "
-        f"way, at {loss:.3g} where guessing costs {guess:.3g}",
+        f"the loss falls in every epoch, and by {falls[-1]:.2g} in the last one still, while no "
+        f"kernel moves by more than {100 * moved:.2g} % of its size in an epoch",
     )
 
 
@@ -198,4 +211,7 @@ def _ratio(log: GradientLog, place: int) -> float | None:
 
 
 def _times(ratio: float) -> str:
-    return f"{ratio:.1e} times" if ratio < 0.01 else f"{ratio:,.0f} times"
+    if ratio >= 0.01:
+        return f"{ratio:,.0f} times"
+    mantissa, power = f"{ratio:.1e}".split("e")
+    return f"{mantissa}e{int(power)} times"

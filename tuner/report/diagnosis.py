@@ -19,6 +19,7 @@ from tuner import epochs as epoch_rules
 from tuner.definition import SweepDefinition, restore
 from tuner.definition_overrides import Overrides
 from tuner.errors import TunerError
+from tuner.parameters import epochs_of
 from tuner.report.degenerate import holds_back
 from tuner.report.evidence import chance_of_draws, chance_of_fewer, chance_of_more, slope
 from tuner.report.selection import Entry, Outcome
@@ -188,26 +189,32 @@ def _too_short(
     best: Sequence[Entry], outcome: Outcome, definition: SweepDefinition
 ) -> list[Advice]:
     """Whether the best end at the last epoch with val_accuracy still rising, and room on train."""
+    if "epochs" in definition.space.names or definition.early_stopping is not None:
+        return []  # how long to train is part of what is searched, or left to each trial
+    usual = epochs_of(definition.fixed, definition.epochs)
     late = [
         entry
         for entry in best
         if entry.chosen is not None
-        and entry.chosen.epoch >= _LATE * definition.epochs
+        and entry.chosen.epoch >= _LATE * usual
+        and epochs_of(entry.params, usual) == usual
+        and "patience" not in entry.params
         and entry.state == "complete"
         and not any(entry.violations[t.text] for t in outcome.targets if holds_back(t))
     ]
     gains = [g for e in late if (g := _gain(e.record.epochs)) is not None]
-    if len(gains) < _SHARE * len(best) or definition.early_stopping is not None:
+    if len(gains) < _SHARE * len(best):
         return []
     mean = fmean(gains)
     error = math.sqrt(math.fsum((g - mean) ** 2 for g in gains) / (len(gains) - 1) / len(gains))
     if mean < _GAIN or mean < 2 * error:
         return []
     text = (
-        f"{len(gains)} of the best {len(best)} end at epoch {definition.epochs} while val accuracy "
-        f"still gains {mean:.4f} an epoch: train longer."
+        f"{len(gains)} of the best {len(best)} end at epoch {usual} while val accuracy still gains "
+        f"{mean:.4f} an epoch: train longer."
     )
-    return [Advice("epochs", text, f"--epochs {2 * definition.epochs}")]
+    more = f"--fix epochs={2 * usual}" if "epochs" in definition.fixed else f"--epochs {2 * usual}"
+    return [Advice("epochs", text, more)]
 
 
 def _gain(epochs: Sequence[EpochMetrics]) -> float | None:

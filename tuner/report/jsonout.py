@@ -12,10 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from tuner.report.answers import Answer
 from tuner.report.confirmation import Confirmation, judged_repeats
 from tuner.report.diagnosis import Advice
 from tuner.report.selection import Entry, Outcome, frame
 from tuner.report.sentences import next_command, sentence
+from tuner.report.variants import Variant
+from tuner.report.variants_table import answer_json, variant_json
 from tuner.targets import METRICS
 from tuner.trial import TestScore
 
@@ -26,12 +29,15 @@ def to_json(
     outcome: Outcome,
     advice: Sequence[Advice] = (),
     importance: Mapping[str, float] | None = None,
+    variants: Sequence[Variant] = (),
+    answers: Sequence[Answer] = (),
 ) -> dict[str, Any]:
     """The object that `report` and `sweep --format json` print; plain JSON values only.
 
     Args:
         advice: of `diagnosis.diagnose`, which needs the definition.
         importance: of searched parameters; None where it was not computed.
+        variants, answers: of `answers.comparison_of`, which needs the definition too.
     """
     raw = {
         "schema": SCHEMA,
@@ -45,6 +51,8 @@ def to_json(
         "tested": [entry_json(entry) for entry in outcome.entries if entry.confirmation],
         "binding_target": outcome.binding_target,
         "validation_is_test": outcome.banner is not None,
+        "variants": [variant_json(one) for one in variants],
+        "questions": [answer_json(one) for one in answers],
         "advice": [asdict(one) for one in advice],
         "importance": None if importance is None else dict(importance),
         "summary": {"sentence": sentence(outcome), "next": next_command(outcome, advice)},

@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from tuner.report.answers import FIGURE_NAMES, Answer, spread_text
 from tuner.report.confirmation import Confirmation, TargetBound
 from tuner.report.diagnosis import Advice
 from tuner.report.ranking import RANK_TEXT
 from tuner.report.selection import Entry, Outcome, parameter_names, window_text
 from tuner.report.sentences import next_command, sentence
 from tuner.report.tables import caution_lines
+from tuner.report.variants import Variant
 from tuner.report.wording import (
     SHORT,
     configuration,
@@ -26,6 +28,11 @@ from tuner.report.wording import (
 )
 from tuner.targets import METRICS
 
+_COMPARED = (
+    *("val_accuracy", "train_accuracy", "val_loss", "val_loss_penalised", "train_loss"),
+    *("test_accuracy", "test_loss"),
+)
+
 MOST = 10
 """Rows of a table of configurations."""
 
@@ -36,17 +43,20 @@ def to_markdown(
     outcomes: Sequence[Outcome],
     advice: Sequence[Sequence[Advice]] = (),
     importance: Sequence[Mapping[str, float] | None] = (),
+    compared: Sequence[tuple[Sequence[Variant], Sequence[Answer]]] = (),
 ) -> str:
     """One document: a section for each outcome; ends with a newline.
 
     Args:
         advice, importance: one for each outcome where they are known, in the same order.
+        compared: of `answers.comparison_of`, the same.
     """
     parts = []
     for number, outcome in enumerate(outcomes):
         said = advice[number] if number < len(advice) else ()
         weights = importance[number] if number < len(importance) else None
-        parts.append(_section(outcome, said, weights or {}))
+        variants, answers = compared[number] if number < len(compared) else ((), ())
+        parts.append(_section(outcome, said, weights or {}, variants, answers))
     return "\n\n".join(parts) + "\n"
 
 
@@ -64,7 +74,13 @@ def code(text: str) -> str:
     return f"{fence}{pad}{flat}{pad}{fence}"
 
 
-def _section(outcome: Outcome, advice: Sequence[Advice], weights: Mapping[str, float]) -> str:
+def _section(
+    outcome: Outcome,
+    advice: Sequence[Advice],
+    weights: Mapping[str, float],
+    variants: Sequence[Variant],
+    answers: Sequence[Answer],
+) -> str:
     data = f" on {escaped(outcome.dataset)}" if outcome.dataset != outcome.study else ""
     goal = listed([escaped(t.text) for t in outcome.targets]) or "no targets"
     spent = f", {duration_text(outcome.seconds)} of training" if outcome.seconds else ""
@@ -77,6 +93,8 @@ def _section(outcome: Outcome, advice: Sequence[Advice], weights: Mapping[str, f
         blocks.append("No trial was searched for by these targets.")
     if outcome.banner:
         blocks.append(f"> **Note:** {escaped(outcome.banner)}")
+    blocks += [f"**{escaped(a.question.ask)}** {escaped(a.said)}" for a in answers]
+    blocks += _variants(variants)
     blocks += _configurations(outcome)
     blocks += _proofs(outcome)
     warned = caution_lines(outcome.meets[:MOST])
@@ -111,6 +129,24 @@ def _change(outcome: Outcome, advice: Advice) -> str:
     if advice.change is None:
         return ""
     return f" {code(advice.change)}"
+
+
+def _variants(variants: Sequence[Variant]) -> list[str]:
+    """The variants with their means and spreads over seeds."""
+    if len(variants) < 2 and not any(len(v.trainings) > 1 for v in variants):
+        return []
+    tested = any(v.spread("test_accuracy") for v in variants)
+    figures = [name for name in _COMPARED if tested or not name.startswith("test_")]
+    head = ["variant", "meets", *(FIGURE_NAMES[name] for name in figures), "best validation"]
+    rows = []
+    for one in variants:
+        row = [escaped(one.name), f"{one.passes} of {len(one.trainings)}"]
+        row += [spread_text(name, one.spread(name)) for name in figures]
+        rows.append([*row, spread_text("val_accuracy", one.best_val)])
+    text = "Means ± standard deviations over the seeds; the best validation is of any epoch."
+    if tested:
+        text += " Test figures were read after all trials and chose nothing."
+    return ["## Variants", table(head, rows), text]
 
 
 def _configurations(outcome: Outcome) -> list[str]:

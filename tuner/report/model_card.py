@@ -20,6 +20,7 @@ from tuner.report.wording import (
     duration_text,
     figure_text,
     moment,
+    plural,
     trials_text,
     value_text,
 )
@@ -267,11 +268,13 @@ def _data(facts: CardFacts) -> str:
         f"{', '.join(escaped(name) for name in facts.model.class_names)}.",
     ]
     if split.kind != "test" and "test" in rows:
-        read = facts.entry.record.test is not None
-        lines.append(
-            f"{rows['test']:,} test rows, "
-            + ("read once, after it was confirmed." if read else "which nothing has read.")
-        )
+        compared = any(e.record.scores for e in facts.outcome.entries)
+        who = "which nothing has read"
+        if facts.entry.record.test is not None:
+            who = "read once, after it was confirmed"
+        elif compared:
+            who = "read to compare the named variants, which chose nothing"
+        lines.append(f"{rows['test']:,} test rows, {who}.")
     return _bullets(lines)
 
 
@@ -290,6 +293,11 @@ def _measured(facts: CardFacts) -> str:
         f"Seed {record.seed}, {spec.get('epochs')} epochs in a full trial, engine "
         f"`{spec.get('engine', 'fit')}`, on {escaped(record.device or 'an unknown device')}.",
     ]
+    if stop := spec.get("early_stopping"):
+        lines.append(
+            f"Training ends early where {escaped(stop['monitor'])} has not improved for "
+            f"{stop['patience']} {plural('epoch', stop['patience'])}."
+        )
     if record.ended is not None and record.seconds is not None:
         lines.append(f"Trained until {moment(record.ended)}, in {duration_text(record.seconds)}.")
     if record.versions:

@@ -84,13 +84,24 @@ def examples(
         return page.finish(f"{caption} {look.words}".strip(), form)
 
 
-def chosen(title: str, caption: str, tiles: Sequence[Tile], scale: float, form: str) -> bytes:
-    """Tiles in reading order, each with its text above it; arguments as those of `examples`."""
+def chosen(
+    title: str,
+    caption: str,
+    tiles: Sequence[Tile],
+    scale: float,
+    form: str,
+    across: int | None = None,
+) -> bytes:
+    """Tiles in reading order, each with its text above it; arguments as those of `examples`.
+
+    Args:
+        across: tiles in a line; None for as many as fit.
+    """
     tiles = [Tile(tile.image, _cut(tile.text)) for tile in tiles]
     with alone():
         look = _Look(tiles, scale, CHOSEN_SIDE)
         each = max(look.width, widest([tile.text for tile in tiles], NAME)) + 2 * GAP
-        columns = min(max(CHOSEN_WIDTH // each, 1), len(tiles))
+        columns = min(across or max(CHOSEN_WIDTH // each, 1), len(tiles))
         page = _Page(2 * MARGIN + columns * each, title)
         for first in range(0, len(tiles), columns):
             for column, tile in enumerate(tiles[first : first + columns]):

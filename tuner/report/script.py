@@ -17,7 +17,7 @@ from tuner.data import builtin, reviews
 from tuner.data.keras_fetch import MODULES
 from tuner.data.keras_sets import SETS
 from tuner.errors import DataError
-from tuner.models.mlp import hidden_widths
+from tuner.models.mlp import hidden_widths, loss_name
 from tuner.trial import EpochMetrics, ParamValue, SplitSpec
 
 WIDTH = 100
@@ -67,6 +67,7 @@ def script(facts: ScriptFacts) -> str:
 
     Raises:
         DataError: no script knows how to load the data set.
+        ValueError: the configuration's loss does not fit the number of classes.
     """
     loading = _loading(facts)
     blocks = [
@@ -327,30 +328,42 @@ def _model(facts: ScriptFacts) -> list[str]:
     widths = hidden_widths(params)
     if widths:
         one = f"({widths[0]},)" if len(widths) == 1 else f"({', '.join(map(str, widths))})"
-        penalty = f", kernel_regularizer=keras.regularizers.L2({params['l2']!r})"
+        penalty = f"keras.regularizers.L2({params['l2']!r})" if params["l2"] else ""
+        if penalty and _initializer(params):  # both do not fit on one line
+            lines.append(f"penalty = {penalty}")
+            penalty = "penalty"
+        penalty = penalty and f", kernel_regularizer={penalty}"
         before, after = (
             ["    model.add(layers.BatchNormalization())"] if params["batch_norm"] == place else []
             for place in ("before_activation", "after_activation")
         )
         lines += [
             f"for width in {one}:",
-            f"    model.add(layers.Dense(width{penalty if params['l2'] else ''}))",
+            f"    model.add(layers.Dense(width{_initializer(params)}{penalty}))",
             *before,
             f'    model.add(layers.Activation("{params["activation"]}"))',
             *after,
         ]
         if params["dropout"]:
             lines.append(f"    model.add(layers.Dropout({params['dropout']!r}))")
-    if facts.classes == 2:
-        lines.append('model.add(layers.Dense(1, activation="sigmoid"))')
-    else:
-        lines.append(f'model.add(layers.Dense({facts.classes}, activation="softmax"))')
+    units, last = (1, "sigmoid") if facts.classes == 2 else (facts.classes, "softmax")
+    lines.append(f'model.add(layers.Dense({units}{_initializer(params)}, activation="{last}"))')
     return lines
+
+
+def _initializer(params: Mapping[str, ParamValue]) -> str:
+    """An argument of `layers.Dense`; empty for Keras's own."""
+    name = params.get("initializer", "glorot_uniform")
+    return "" if name == "glorot_uniform" else f', kernel_initializer="{name}"'
 
 
 def _training(facts: ScriptFacts) -> list[str]:
     params = facts.params
     lines = ["# Training."]
+    loss = loss_name(params, facts.classes)
+    if loss == "categorical_crossentropy":
+        one_hot = "y_{0} = keras.utils.to_categorical(y_{0}, {1})"
+        lines += [one_hot.format(part, facts.classes) for part in ("train", "val")]
     rate = repr(params["learning_rate"])
     if params["schedule"] == "cosine":
         lines += [
@@ -360,7 +373,6 @@ def _training(facts: ScriptFacts) -> list[str]:
         rate = "rate"
     name = {"sgd": "SGD", "rmsprop": "RMSprop", "adam": "Adam"}[str(params["optimizer"])]
     momentum = f", momentum={params['momentum']!r}" if name == "SGD" else ""
-    loss = "binary_crossentropy" if facts.classes == 2 else "sparse_categorical_crossentropy"
     return [
         *lines,
         f"optimizer = keras.optimizers.{name}({rate}{momentum})",

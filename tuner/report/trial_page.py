@@ -14,6 +14,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from tuner.report.answers import findings_text
 from tuner.report.confirmation_table import ConfirmationBlock
 from tuner.report.ranking import Rank
 from tuner.report.selection import Entry, Outcome, window_text
@@ -22,6 +23,7 @@ from tuner.report.trial_view import (
     METRICS_SHOWN,
     TrialDetails,
     epochs_done,
+    finding_of,
     margin_text,
     reason_text,
     seconds_per_epoch,
@@ -152,6 +154,8 @@ def facts(page: TrialPage) -> list[tuple[str, str]]:
     if record.started is not None:
         word = "began" if record.ended is None else "trained"
         found.append((word, DOT.join(_times(entry))))
+    if (finding := finding_of(entry)) is not None:
+        found.append(("gradients", findings_text(finding)))
     found.append(("attempts", _attempts(entry)))
     found.append(("seed", str(record.seed)))
     found.append(("split", _split_text(page.details.split)))

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tuner.report.answers import findings_text
+from tuner.report.causes import Findings, findings_of
 from tuner.report.jsonout import SCHEMA, entry_json, finite
 from tuner.report.selection import Entry, Outcome
 from tuner.report.sentences import bounds, standing, tried
@@ -227,6 +229,7 @@ def trial_json(details: TrialDetails) -> dict[str, Any]:
         "attempt": record.attempt,
         "attempts": record.attempts,
         "spec": record.spec,
+        "finding": _finding_json(entry),
         "epochs": [_epoch_json(epoch) for epoch in record.epochs],
         "summary": {
             "sentence": trial_sentence(outcome, entry),
@@ -235,6 +238,17 @@ def trial_json(details: TrialDetails) -> dict[str, Any]:
     }
     clean: dict[str, Any] = finite(raw)
     return clean
+
+
+def finding_of(entry: Entry) -> Findings | None:
+    """What the trial's gradients say of its loss; None where they were not noted."""
+    log = entry.record.gradients
+    return None if log is None or not entry.record.epochs else findings_of(entry.record.epochs, log)
+
+
+def _finding_json(entry: Entry) -> dict[str, Any] | None:
+    found = finding_of(entry)
+    return None if found is None else {**asdict(found), "text": findings_text(found)}
 
 
 def trial_csv(details: TrialDetails) -> str:

@@ -159,6 +159,21 @@ def _batch_norm(params: Params) -> str | None:
     return words.get(place, f"bn {place}") if place else None
 
 
+def _loss(params: Params) -> str | None:
+    words = {
+        "categorical_crossentropy": "one-hot",
+        "sparse_categorical_crossentropy": "sparse",
+        "binary_crossentropy": "binary",
+    }
+    name = params.get("loss")
+    return None if name is None else words.get(str(name), f"loss {number_text(name)}")
+
+
+def _epochs(params: Params) -> str | None:
+    count = params.get("epochs")
+    return None if count is None else f"{number_text(count)} {'epoch' if count == 1 else 'epochs'}"
+
+
 _PHRASES: tuple[tuple[str, Callable[[Params], str | None]], ...] = (
     ("optimizer", _labelled("optimizer", "")),
     ("momentum", _labelled("momentum", "momentum")),
@@ -166,15 +181,20 @@ _PHRASES: tuple[tuple[str, Callable[[Params], str | None]], ...] = (
     ("schedule", _labelled("schedule", "")),
     ("shape", _shape),
     ("activation", _labelled("activation", "")),
+    ("init", _labelled("initializer", "init")),
     ("bn", _batch_norm),
     ("dropout", _labelled("dropout", "dropout", "no dropout")),
     ("l2", _labelled("l2", "l2", "no l2")),
     ("batch", _labelled("batch_size", "batch")),
+    ("loss", _loss),
+    ("epochs", _epochs),
+    ("patience", _labelled("patience", "patience")),
 )
 _STEPS = ("optimizer", "momentum", "lr", "schedule")
 _PHRASED = {
     *("optimizer", "learning_rate", "momentum", "schedule", "depth", "units", "layers"),
     *("activation", "batch_norm", "dropout", "l2", "batch_size"),
+    *("initializer", "loss", "epochs", "patience"),
 }
 
 

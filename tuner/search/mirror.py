@@ -12,7 +12,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from tuner.search.books import Books
-from tuner.search.pruning import Peer, Rivals
+from tuner.search.pruning import Peer, Rivals, schedule_of
 from tuner.search.records import Noted, attempt_of, record_of
 from tuner.search.storage import Journal
 from tuner.search.tpe import History
@@ -79,7 +79,7 @@ class Mirror:
             self.history.add(trial)
             known = trial.user_attrs
             curve = known["epochs"].get("val_accuracy", ())
-            self.rivals.add(Peer(known["config"].get("schedule"), tuple(curve)))
+            self.rivals.add(Peer(schedule_of(known["config"]), tuple(curve)))
         if logical is None or logical.state not in ENDED or logical.origin in self._done:
             return
         self._done.add(logical.origin)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import optuna
 
 from tuner.epochs import meets
+from tuner.parameters import epochs_of
 from tuner.search.pruning import overfit_reason
 from tuner.search.study import SweepStudy
 from tuner.search.ticket import Ticket
@@ -16,7 +17,7 @@ from tuner.trial import EpochMetrics
 
 
 def optuna_pruner(name: str, epochs: int) -> optuna.pruners.BasePruner:
-    """Optuna's pruner of that name; none of them judges before a third of the epochs.
+    """Optuna's pruner of that name; none of them judges before a third of a trial's epochs.
 
     Plain successive halving stopped 35 of 50 trials at epoch 1, good ones among them.
     """
@@ -36,7 +37,7 @@ class Pruning:
         name: `overfit`, `percentile`, `median`, `halving` or `none`.
         study: where peers are.
         targets: the sweep's targets.
-        epochs: of a full trial.
+        epochs: of a full trial, unless it has a number of its own.
     """
 
     name: str
@@ -49,14 +50,14 @@ class Pruning:
 
         Variants are never stopped: they are there to be compared.
         """
-        done = len(history)
-        if self.name == "none" or ticket.variant is not None or done >= self.epochs:
+        done, total = len(history), epochs_of(ticket.params, self.epochs)
+        if self.name == "none" or ticket.variant is not None or done >= total:
             return None
         if self.name == "overfit":
             rivals = self.study.rivals
-            return overfit_reason(history, self.targets, ticket.params, rivals, self.epochs)
+            return overfit_reason(history, self.targets, ticket.params, rivals, total)
         if any(meets(e, self.targets) for e in history):
             return None
-        if self.study.optuna_would_prune(ticket.attempt, optuna_pruner(self.name, self.epochs)):
+        if self.study.optuna_would_prune(ticket.attempt, optuna_pruner(self.name, total)):
             return f"{self.name}: val {history[-1].val_accuracy} at epoch {done}"
         return None

@@ -4,7 +4,8 @@ The rule: a pruner sees figures only. `overfit`, the default, stops a trial in t
 accuracy has reached the ceiling while validation stays under the floor for `OVERFIT_PATIENCE`
 epochs in a row, or, after a third of the epochs, its best validation accuracy so far is among the
 lowest quarter of trials *of the same schedule* at that epoch and not near the floor either.
-Schedules are not mixed, because under a cosine decay most of the gain comes in the last third.
+Schedules are not mixed, because under a cosine decay most of the gain comes in the last third; nor
+are decays over different numbers of epochs.
 `percentile`, `median` and `halving` are Optuna's own; a trial that has met the targets is stopped
 by none of them.
 """
@@ -33,6 +34,14 @@ class Peer:
 
     schedule: ParamValue | None
     curve: tuple[float | None, ...]
+
+
+def schedule_of(params: Mapping[str, ParamValue]) -> ParamValue | None:
+    """How a configuration's learning rate goes: a decay over 10 epochs is none over 30."""
+    schedule = params.get("schedule")
+    if schedule in (None, "constant") or "epochs" not in params:
+        return schedule
+    return f"{schedule} over {params['epochs']} epochs"
 
 
 class Rivals:
@@ -77,7 +86,7 @@ def overfit_reason(
         targets: all targets of the sweep.
         params: the trial's configuration.
         rivals: finished trials of the study.
-        total: epochs of a full trial.
+        total: epochs of this trial, were it to end.
     """
     if not epochs or len(epochs) >= total or any(meets(e, targets) for e in epochs):
         return None
@@ -112,7 +121,7 @@ def _hopeless(
     reached = len(epochs)
     if reached * 3 < total:
         return None
-    schedule = params.get("schedule")
+    schedule = schedule_of(params)
     bests = rivals.bests(schedule, reached)
     if len(bests) < MIN_PEERS:
         return None

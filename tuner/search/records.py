@@ -40,6 +40,7 @@ STATES: dict[TrialState, State] = {
     TrialState.FAIL: "failed",
 }
 RUN_PREFIX = "run:"
+ARTIFACTS, FIGURES = "artifacts", "figures"
 
 
 @dataclass(frozen=True)
@@ -233,6 +234,16 @@ def repeat_key(number: int, kind: str, index: int) -> str:
 def scores_key(number: int) -> str:
     """The study attribute that holds what a variant's trainings reached on the test split."""
     return f"scores:{number}"
+
+
+def artifacts_key(number: int) -> str:
+    """The study attribute that holds which diagnostics of an attempt the tracking store has."""
+    return f"{ARTIFACTS}:{number}"
+
+
+def figures_key(number: int) -> str:
+    """The study attribute that holds the figures over seeds that a variant's run shows."""
+    return f"{FIGURES}:{number}"
 
 
 def test_key(number: int) -> str:

@@ -289,6 +289,12 @@ class SweepStudy:
         """Note something about the study, or about a trial that has ended, under `key`."""
         self._study.set_user_attr(key, value)
 
+    def noted(self, kind: str) -> dict[str, Any]:
+        """All that was noted under keys that begin with `kind:`, by the rest of the key."""
+        begin = f"{kind}:"
+        known = self._study.user_attrs.items()
+        return {k.removeprefix(begin): v for k, v in known if k.startswith(begin)}
+
     def close(self) -> None:
         """Give running trials back and this process's name up."""
         for attempt in list(self._live):

@@ -179,7 +179,7 @@ class RecorderApart:
 
 
 def view_to_json(view: TrialView) -> dict[str, Any]:
-    """A view as plain JSON, without what confirming the trial gave, which no run of it shows."""
+    """A view as plain JSON, without what no trial's run shows: repeats, tests and gradients."""
     chosen = None if view.chosen is None else vars(view.chosen)
     return {**vars(view), "record": _record_to_json(view.record), "chosen": chosen}
 
@@ -209,11 +209,14 @@ def repeat_view_from_json(raw: Mapping[str, Any]) -> RepeatView:
 
 
 def _record_to_json(record: TrialRecord) -> dict[str, Any]:
-    return {**vars(record), "epochs": to_columns(record.epochs), "repeats": [], "test": None}
+    left_out: dict[str, Any] = {"repeats": [], "test": None, "gradients": None, "scores": []}
+    return {**vars(record), "epochs": to_columns(record.epochs), **left_out}
 
 
 def _record_from_json(raw: Mapping[str, Any]) -> TrialRecord:
-    return TrialRecord(**{**raw, "epochs": from_columns(raw["epochs"]), "repeats": ()})
+    return TrialRecord(
+        **{**raw, "epochs": from_columns(raw["epochs"]), "repeats": (), "scores": ()}
+    )
 
 
 def answer(recorder: Recorder, call: str, given: dict[str, Any]) -> Any:

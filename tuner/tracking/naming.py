@@ -21,7 +21,16 @@ A trial's run is called `trial 7`, or by its variant's name, and holds
                 (JSON, a figure or null a target)
     status      FINISHED when complete or pruned, FAILED when failed, KILLED when given up;
                 RUNNING while the trial runs, with the points so far, or while half written
-    later       whatever `Recorder.annotate` and `Recorder.add_artifacts` were given
+    later       whatever `Recorder.annotate` and `Recorder.add_artifacts` were given:
+                of a variant on several seeds, or read on the test split: metrics seeds_count (its
+                trainings), seeds_passes (those that meet every target), seeds_<figure>_mean and
+                seeds_<figure>_sd (n - 1; absent for one value) over the trainings that have the
+                figure, for val_accuracy, train_accuracy, val_loss, val_loss_penalised,
+                test_accuracy and test_loss; tag tuner.seeds (`2/5`: seeds_passes/seeds_count);
+                of a trial, as the sweep's `diagnostics` ask, files in diagnostics/:
+                curves.png, curves.csv; gradients.png, gradients.csv, units.csv;
+                misclassified.csv, confusion.png and, of images, misclassified.png;
+                of a trial put to the test: metrics confirm_* and test_*, tags tuner.confirmation*
 
 A repeat of a trial is a child of that trial's run, called `own seed`, `repeat 1`, or
 `repeat 1, same split`, or, of a variant on its next seed, `seed 2`, and holds

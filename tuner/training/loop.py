@@ -78,7 +78,8 @@ def run_epochs(
             weights=weights,
             timings=clock.seconds,
             versions=versions(),
-            gradients=engine.looks(len(epochs)) if engine is not None and looks else None,
+            # Where memory did not suffice to look at all, there is no epoch either.
+            gradients=engine.looks(len(epochs)) if engine and looks and epochs else None,
         )
 
     def told_to_stop(epoch: int) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tuner.parameters import epochs_of
 from tuner.report.figures.look import (
     COLORS,
     EDGE,
@@ -42,9 +43,10 @@ def curves(outcome: Outcome, planned: int) -> Sheet:
 
     Args:
         outcome: what the study has shown.
-        planned: epochs of a full trial.
+        planned: epochs of a full trial, unless it has a number of its own.
     """
     chosen = _chosen(outcome)
+    own = {e.trial: epochs_of(e.params, planned) for e in outcome.entries}
     across = max(min(len(chosen), 2 if len(chosen) == 4 else ACROSS), 1)
     bands = max(-(-len(chosen) // across), 1)
     band = 2 * TALL + 1.05
@@ -82,7 +84,7 @@ def curves(outcome: Outcome, planned: int) -> Sheet:
         upper.set_ylim(*accuracies)
         lower.set_ylim(*losses)
         for axes in (upper, lower):
-            axes.set_xlim(0.4, max(planned, *one.epochs, 2) + 0.6)
+            axes.set_xlim(0.4, max(own[one.trial], *one.epochs, 2) + 0.6)
             whole_numbers(axes.xaxis)
             axes.yaxis.set_label_coords(-0.52 / each, 0.5)
             if number % across:
@@ -100,7 +102,7 @@ def curves(outcome: Outcome, planned: int) -> Sheet:
             weight="bold",
         )
         upper.annotate(
-            _words(one, planned),
+            _words(one, own[one.trial]),
             (0, 1),
             xycoords="axes fraction",
             xytext=(0, 4),

@@ -21,6 +21,9 @@ COLORS = (1, 3, 4, 5, 6)
 VARIANT_COLORS = (2, 7, 8, 9)
 """Of the variants: the first has the colour that marks variants in every chart."""
 
+PALETTE = (2, 1, 3, 4, 5, 7, 6, 8, 9)
+"""Of variants that are compared, in the order of their sweep; after nine they come again."""
+
 Column = tuple[float | None, ...]
 
 
@@ -51,8 +54,15 @@ class Series:
     turns: int | None
 
 
-def series_of(outcome: Outcome) -> tuple[Series, ...]:
-    """The first candidates, by rank, and the variants; without trials that have no epoch."""
+def series_of(outcome: Outcome, compared: Sequence[str] = ()) -> tuple[Series, ...]:
+    """The first candidates, by rank, and the variants; without trials that have no epoch.
+
+    Args:
+        compared: names of variants that questions are about: these come first, in this order, all
+            of them shown, and the candidates that are no variants wait behind them.
+    """
+    if compared:
+        return _compared(outcome, compared)
     candidates = (outcome.meets or outcome.nearest)[: len(COLORS)]
     taken = {e.trial for e in candidates}
     variants = [e for e in outcome.entries if e.variant and e.trial not in taken]
@@ -60,6 +70,18 @@ def series_of(outcome: Outcome) -> tuple[Series, ...]:
     shown = {e.trial for e in (*candidates[:2], *variants[:1])}
     return tuple(
         _series(entry, color, entry.trial in shown) for entry, color in pairs if entry.record.epochs
+    )
+
+
+def _compared(outcome: Outcome, names: Sequence[str]) -> tuple[Series, ...]:
+    by_name = {e.variant: e for e in outcome.entries if e.variant and e.record.epochs}
+    known = [n for n in names if n in by_name]
+    variants = [(by_name[n], PALETTE[place % len(PALETTE)]) for place, n in enumerate(known)]
+    free = [c for c in PALETTE if c not in {color for _, color in variants}]
+    others = [e for e in outcome.meets or outcome.nearest if e.variant is None and e.record.epochs]
+    return (
+        *(_series(entry, color, True) for entry, color in variants),
+        *(_series(e, color, False) for e, color in zip(others, free, strict=False)),
     )
 
 

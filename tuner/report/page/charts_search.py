@@ -32,6 +32,8 @@ WORDS = {
     "batch_norm": "batch norm",
     "units": "units a layer",
     "depth": "hidden layers",
+    "loss": "data loss",
+    "epochs": "epochs of a trial",
 }
 
 

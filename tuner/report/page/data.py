@@ -5,11 +5,12 @@ The rule: no file, no clock and no library for pages here; the same values give 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tuner.definition import SweepDefinition
+from tuner.report.answers import comparison_of
 from tuner.report.diagnosis import Advice
 from tuner.report.page import (
     charts_capacity,
@@ -17,9 +18,12 @@ from tuner.report.page import (
     charts_map,
     charts_parallel,
     charts_search,
+    charts_variants,
 )
 from tuner.report.page.answer import Card, Fact, candidates_of, card, facts, headline, lead
+from tuner.report.page.asked import Asked, asked_of
 from tuner.report.page.charts_base import KINDS, WORDS, Figure, kind_of, lowest_shown, span
+from tuner.report.page.gradients import GradientPanel, noted_of, panels_of, spread_figures
 from tuner.report.page.method import (
     Circumstances,
     Group,
@@ -30,9 +34,11 @@ from tuner.report.page.method import (
 )
 from tuner.report.page.proof import Proof, proofs
 from tuner.report.page.trials import Table, cards_of, run_link, table_of
+from tuner.report.page.variants import VariantsSection, section_of
 from tuner.report.page.winners import WinnerMistakes
 from tuner.report.page.words import day, goals
 from tuner.report.selection import Outcome
+from tuner.report.variants import Variant
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,9 @@ class PageData:
         mistakes, proofs, method, table: the sections of those names.
         commands, yaml: what repeats the sweep.
         charts: Plotly's figures by name.
+        asked: the sweep's questions with their answers; empty where it asks none.
+        variants: what is compared, or None.
+        gradients: a panel for each variant whose gradients were noted.
         script: what the page's script knows, as plain JSON.
     """
 
@@ -113,17 +122,25 @@ class PageData:
     table: Table
     charts: dict[str, Figure]
     script: dict[str, Any]
+    asked: tuple[Asked, ...] = ()
+    variants: VariantsSection | None = None
+    gradients: tuple[GradientPanel, ...] = ()
 
 
 def page_data(source: Source) -> PageData:
     """All of the page."""
     outcome, definition = source.outcome, source.definition
     candidates = candidates_of(outcome)
-    series = charts_curves.series_of(outcome)
+    variants, answers = comparison_of(outcome, definition)
+    noted = noted_of(outcome, variants)
+    compared = section_of(outcome, definition, variants, answers)
+    names = [v.name for v in variants] if definition.questions else []
+    series = charts_curves.series_of(outcome, names)
     found_map = charts_map.map_of(outcome)
     slices = charts_search.slices_of(outcome, definition)
     marks = [kind_of(e) for e in outcome.entries if e.verdict is not None]
     charts = _charts(source, found_map, series, slices)
+    charts |= {**_compared(variants if compared else ()), **spread_figures(noted)}
     banners = [outcome.banner] if outcome.banner else []
     if outcome.what_if:
         banners.append(
@@ -178,6 +195,9 @@ def page_data(source: Source) -> PageData:
                 for s in series
             },
         },
+        asked=asked_of(answers),
+        variants=compared,
+        gradients=panels_of(noted),
     )
 
 
@@ -211,6 +231,17 @@ def _charts(
     capacity = charts_capacity.capacity_of(outcome)
     if capacity is not None:
         found["capacity"] = charts_capacity.capacity_figure(capacity, ceiling)
+    return {name: figure for name, figure in found.items() if figure is not None}
+
+
+def _compared(variants: Sequence[Variant]) -> dict[str, Figure]:
+    """The curves of variants, laid over each other."""
+    found = {
+        "variants-loss": charts_variants.loss_figure(charts_variants.loss_curves(variants)),
+        "variants-accuracy": charts_variants.accuracy_figure(
+            charts_variants.accuracy_curves(variants)
+        ),
+    }
     return {name: figure for name, figure in found.items() if figure is not None}
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tuner.definition import SweepDefinition
 from tuner.report.page.words import day, goals
 from tuner.report.selection import Outcome
 from tuner.report.wording import duration_text, listed, one_line, plural
-from tuner.trial import TrialRecord
+from tuner.trial import Repeat, TrialRecord
 
 SEEDS = 6
 
@@ -62,10 +62,12 @@ def training_seconds(outcome: Outcome) -> float:
 
 
 def repeat_seconds(outcome: Outcome) -> float:
-    """Wall time of all repeats."""
-    return math.fsum(
-        max(0.0, r.ended - r.started) for e in outcome.entries for r in e.record.repeats
-    )
+    """Wall time of all repeats, further seeds of variants included."""
+    return _seconds(r for e in outcome.entries for r in e.record.repeats)
+
+
+def _seconds(repeats: Iterable[Repeat]) -> float:
+    return math.fsum(max(0.0, r.ended - r.started) for r in repeats)
 
 
 def definition_yaml(definition: SweepDefinition) -> str:
@@ -106,7 +108,8 @@ def _data(definition: SweepDefinition, circumstances: Circumstances) -> tuple[tu
             ("noise", f"at 90 % the standard error on these rows is {100 * error:.2f} points")
         )
     if split.kind != "test":
-        found.append(("test", "read for confirmed trials alone, after everything was chosen"))
+        who = "variants and confirmed trials" if definition.test else "confirmed trials"
+        found.append(("test", f"read for {who} alone, after everything was chosen"))
     if circumstances.fingerprint:
         found.append(("fingerprint", circumstances.fingerprint))
     return tuple(found)
@@ -121,15 +124,29 @@ def _training(definition: SweepDefinition, outcome: Outcome) -> tuple[tuple[str,
     found = [
         ("targets", goals(outcome.targets)),
         ("model", definition.model),
-        ("epochs", f"{definition.epochs} in a full trial"),
+        ("epochs", f"{definition.epochs_text} in a full trial"),
         ("epoch that counts", rule),
         ("figures", "inference mode, train and validation on the same weights; losses without L2"),
         ("engine", definition.engine),
     ]
-    if definition.early_stopping is not None:
-        stop = definition.early_stopping
-        found.append(("early stopping", f"{stop.monitor}, patience {stop.patience}"))
+    if stopping := _stopping(definition):
+        found.append(("early stopping", stopping))
     return tuple(found)
+
+
+def _stopping(definition: SweepDefinition) -> str:
+    """When a trial ends by itself; empty where none does."""
+    rule, fixed = definition.early_stopping, definition.fixed.get("patience")
+    monitor = rule.monitor if rule else "val_loss"
+    usual = fixed if fixed is not None else rule.patience if rule else None
+    if "patience" in definition.space.names:
+        return f"{monitor}, patience searched"
+    parts = [] if usual is None else [f"patience {usual}"]
+    for name, params in definition.variants.items():
+        own = params.get("patience")
+        if own is not None and own != usual:
+            parts.append(f"{one_line(name, 60)}: patience {own}")
+    return f"{monitor}, {'; '.join(parts)}" if parts else ""
 
 
 def _search(definition: SweepDefinition, outcome: Outcome) -> tuple[tuple[str, str], ...]:
@@ -147,6 +164,8 @@ def _search(definition: SweepDefinition, outcome: Outcome) -> tuple[tuple[str, s
     variants = [e.variant for e in outcome.entries if e.variant]
     if variants:
         found.append(("named variants", listed([one_line(v, 60) for v in variants])))
+    if definition.seeds > 1:
+        found.append(("trainings of each variant", f"{definition.seeds}, on seeds that all share"))
     return tuple(found)
 
 
@@ -174,14 +193,16 @@ def _packages(versions: Mapping[str, str]) -> str:
 
 
 def _cost(outcome: Outcome) -> tuple[tuple[str, str], ...]:
-    total = training_seconds(outcome)
-    again = repeat_seconds(outcome)
-    trials = total - again
+    trials = training_seconds(outcome) - repeat_seconds(outcome)
+    seeds = _seconds(r for e in outcome.entries for r in e.record.seeds)
+    again = _seconds(r for e in outcome.entries for r in e.record.proofs)
     sure = len(outcome.confirmed)
     found = [
         ("wall time of the sweep", duration_text(outcome.seconds)),
         ("training of all trials", duration_text(trials)),
     ]
+    if seeds:
+        found.append(("training of variants on further seeds", duration_text(seeds)))
     if again:
         found.append(("training of repeats", duration_text(again)))
     found.append(
@@ -191,6 +212,9 @@ def _cost(outcome: Outcome) -> tuple[tuple[str, str], ...]:
         )
     )
     found.append(
-        ("per confirmed configuration", f"{total / sure:,.0f} s" if sure else "none is confirmed")
+        (
+            "per confirmed configuration",
+            f"{(trials + again) / sure:,.0f} s" if sure else "none is confirmed",
+        )
     )
     return tuple(found)

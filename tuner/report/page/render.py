@@ -59,6 +59,8 @@ def _sections(page: PageData) -> list[tuple[str, str]]:
     """Identity and name of the sections that the page has, for its head."""
     there = (
         ("answer", "Answer", True),
+        ("variants", "Variants", page.variants is not None),
+        ("gradients", "Gradients", bool(page.gradients)),
         ("map", "Trials", "map" in page.charts),
         ("curves", "Curves", bool(page.series)),
         ("search", "Search", "progress" in page.charts),

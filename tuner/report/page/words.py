@@ -6,6 +6,7 @@ No figure is shown so short that it would seem to be on the other side of a limi
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
@@ -80,6 +81,13 @@ def goals(targets: Sequence[Target]) -> str:
     if not texts:
         return "the empty list of targets"
     return f"{texts[0]} with {listed(texts[1:])}" if len(texts) > 1 else texts[0]
+
+
+def typeset(text: str) -> str:
+    """Figures in a sentence as print has them: a minus sign, and no line ends within a figure."""
+    text = re.sub(r"(?<![\w.-])-(?=\d)", "\u2212", text)
+    text = re.sub(r"(?<=\d) (?=(%|s|points?|epochs|pairs)\b|%)", _FIRM, text)
+    return text.replace(" ± ", f"{_FIRM}±{_FIRM}")
 
 
 def share(value: float | None, digits: int = 1) -> str:

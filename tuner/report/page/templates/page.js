@@ -17,7 +17,7 @@
     addEventListener(kind, (event) => { touch = event.pointerType === "touch"; }, { capture: true, passive: true });
   const trials = data.trials;
   const state = {
-    hidden: new Set(), view: "near", lit: null, shut: new Set(), states: new Set(), variants: false, words: [],
+    hidden: new Set(), view: "near", lit: null, shut: new Set(), off: new Set(), states: new Set(), variants: false, words: [],
   };
   for (const button of all("#series button"))
     if (button.getAttribute("aria-pressed") === "false") state.shut.add(+button.dataset.series);
@@ -43,6 +43,7 @@
         trace.marker.opacity = trace.customdata.map((t) => (state.hidden.has(t) ? 0.07 : 1));
       if (role === "lines" && state.hidden.size) keepShown(trace);
       if (role === "curve") trace.visible = !state.shut.has(trace.meta.trial);
+      if (role === "tip" && trace.meta.variant !== undefined) trace.visible = !state.off.has(trace.meta.variant);
     }
     if (layout.meta && layout.meta.views) {
       const [x, y] = layout.meta.views[state.view];
@@ -215,12 +216,16 @@
       ]),
     );
   }
+  function fillTip([head, note, ...pair]) {
+    card.replaceChildren(element("h5", head), ...(note ? [element("p", note)] : []), pairs([pair]));
+  }
   function pointed(chart, event, clicked) {
     const point = event.points[0];
     const role = point.data.meta && point.data.meta.role;
     const trial = point.customdata;
     if (trial === undefined || state.hidden.has(trial)) return;
     if (role === "curve") fillCurve(trial, point.x);
+    else if (role === "tip") fillTip(trial);
     else {
       fillCard(trial);
       light(trial);
@@ -347,21 +352,32 @@
       button.setAttribute("aria-pressed", on);
       refresh(["accuracy", "loss"]);
     });
+  for (const button of all("#means button"))
+    button.addEventListener("click", () => {
+      const variant = +button.dataset.mean;
+      const on = state.off.delete(variant);
+      if (!on) state.off.add(variant);
+      button.setAttribute("aria-pressed", on);
+      refresh(["variants-loss", "variants-accuracy"]);
+    });
   for (const button of all("[data-view]"))
     button.addEventListener("click", () => {
       state.view = button.dataset.view;
       for (const other of all("[data-view]")) other.setAttribute("aria-pressed", other === button);
       refresh(["map"]);
     });
-  const tabs = all("[role=tab]");
-  function choose(tab) {
+  const lists = all("[role=tablist]").map((list) => all("[role=tab]", list));
+  function choose(tabs, tab) {
     for (const other of tabs) {
       other.setAttribute("aria-selected", other === tab);
       document.getElementById(other.getAttribute("aria-controls")).hidden = other !== tab;
     }
   }
-  for (const tab of tabs) tab.addEventListener("click", () => choose(tab));
-  if (tabs.length) choose(tabs[0]);
+  const chosen = (tabs) => tabs.find((tab) => tab.getAttribute("aria-selected") === "true") || tabs[0];
+  for (const tabs of lists) {
+    for (const tab of tabs) tab.addEventListener("click", () => choose(tabs, tab));
+    choose(tabs, tabs[0]);
+  }
   for (const button of all(".copy"))
     button.addEventListener("click", async () => {
       const text = button.dataset.copy;
@@ -394,14 +410,14 @@
     before = root.dataset.theme;
     root.dataset.theme = "light";
     $("main").style.width = "680px";
-    for (const panel of all(".wrong")) panel.hidden = false;
+    for (const panel of all(".wrong, .variables")) panel.hidden = false;
     for (const name of charts.keys()) { draw(name); Plotly.Plots.resize(charts.get(name).plot); }
   });
   addEventListener("afterprint", () => {
     if (before) root.dataset.theme = before;
     else delete root.dataset.theme;
     $("main").style.width = "";
-    if (tabs.length) choose(tabs.find((tab) => tab.getAttribute("aria-selected") === "true") || tabs[0]);
+    for (const tabs of lists) choose(tabs, chosen(tabs));
     for (const name of charts.keys()) { draw(name); Plotly.Plots.resize(charts.get(name).plot); }
   });
 })();
