@@ -218,6 +218,26 @@ INVALID: list[tuple[str, str, str]] = [
         "line 4, space.dropout.when",
         "in a circle: dropout → schedule → activation → dropout",
     ),
+    # loss, initializer, epochs and patience
+    (HEAD + "space: {loss: [mse]}", "line 3, space.loss.values[0]", "must be one of sparse_cat"),
+    (HEAD + "space: {init: [zeros]}", "line 3, space.init", "(did you mean initializer?)"),
+    (HEAD + "space: {initializer: [ones]}", "line 3, space.initializer.values[0]", "not 'ones'"),
+    (HEAD + "space: {initializer: {min: 0, max: 1}}", "line 3, space.initializer", "has no range"),
+    (HEAD + "space: {epochs: [10, 0]}", "line 3, space.epochs.values[1]", "at least 1"),
+    (HEAD + "space: {epochs: {min: 1.5, max: 3}}", "line 3, space.epochs.min", "a whole number"),
+    (WHOLE + "fixed: {epochs: 1000001}", "line 5, fixed.epochs", "at most 1e+06, not 1000001"),
+    (WHOLE + "fixed: {patience: 0}", "line 5, fixed.patience", "at least 1 and at most"),
+    (WHOLE + "variants: {a: {patience: }}", "line 5, variants.a.patience", "not nothing"),
+    (
+        WHOLE + "  epochs: [1, 2]\nfixed: {epochs: 3}",
+        "line 5, space.epochs",
+        "also held at a value",
+    ),
+    (
+        WHOLE + "  dropout: {values: [0, 0.1], when: {epochs: 3}}",
+        "line 5, space.dropout.when.epochs",
+        "it has no value of its own unless space or fixed says otherwise",
+    ),
     # between parameters
     (WHOLE + "fixed: {l2: 0}", "line 4, space.l2", "also held at a value (line 5, fixed.l2)"),
     (WHOLE + "  depth: [1, 2]\nfixed: {layers: [4]}", "line 5, space.depth", "fixed.layers"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -209,9 +210,27 @@ def test_training_that_ends_while_val_rises_is_too_short() -> None:
     assert "end at epoch 30 while val accuracy still gains 0.0010 an epoch" in found.text
 
 
+def own(records: Sequence[TrialRecord], **params: Any) -> list[TrialRecord]:
+    """The same trials with parameters of their own."""
+    return [replace(r, params={**r.params, **params}) for r in records]
+
+
+def test_epochs_that_are_fixed_are_fixed_at_more() -> None:
+    sweep = definition(space=SPACE, epochs=7, fixed={"epochs": 30})
+    (found,) = [a for a in advised(own(rising(0.001), epochs=30), sweep) if a.kind == "epochs"]
+    assert found.change == "--fix epochs=60"
+    assert "end at epoch 30 while" in found.text
+
+
+SEARCHED = definition(space={**SPACE, "epochs": [10, 30]}, epochs=30)
+
+
 @pytest.mark.parametrize(
     ("records", "sweep"),
     [
+        (own(rising(0.001), epochs=30), SEARCHED),
+        (own(rising(0.001), epochs=90), SWEEP),  # variants that go on where others end
+        (own(rising(0.001), patience=3), SWEEP),
         (rising(0.0), SWEEP),
         (rising(0.0001), SWEEP),
         (rising(0.001, train=0.97), SWEEP),  # longer would only break the ceiling further

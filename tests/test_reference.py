@@ -91,8 +91,21 @@ def test_the_shipped_definitions_are_valid(file: Path) -> None:
     assert complaints(file.read_text(encoding="utf-8")) == []
 
 
+COMPARED = WHOLE + "variants: {baseline: {}, dropout: {dropout: 0.3}}\n"
+
 VALID = [
     WHOLE,
+    COMPARED + "seeds: 5\ntest: compare\ndiagnostics: [gradients, curves, misclassified]",
+    COMPARED + "seeds: 1\ntest:\ndiagnostics: []\nquestions: []",
+    HEAD + "space: {l2: [0]}\nseeds: 1\nvariants:",
+    COMPARED + "questions: [{ask: x, of: search}, {ask: x, of: [baseline, dropout], by: targets}]",
+    COMPARED + "questions: [{ask: x, of: dropout, than: [baseline], by: seconds to VAL>90 %}]",
+    COMPARED + "validation: test\nquestions: [{ask: x, of: dropout, than: baseline, by: val_loss}]",
+    COMPARED + "test: compare\nquestions: [{ask: x, of: dropout, than: baseline, by: test_loss}]",
+    COMPARED + "diagnostics: [gradients]\nquestions: [{ask: x, of: dropout, by: causes}]",
+    WHOLE + "  epochs: {min: 10, max: 60, step: 10}\n  loss: [categorical_crossentropy]",
+    WHOLE + "  patience: [1, 2]\n  initializer: [zeros, he_normal, glorot_uniform]\nepochs: 3",
+    WHOLE + "variants: {a: {epochs: 9, patience: 2.0}, b: {loss: binary_crossentropy}}",
     HEAD + "space: {l2: [0, 0.1]}",
     HEAD + "variants: {plain: , wide: {units: 512, l2: 2}}",
     HEAD + "space:\nvariants: {plain: {}}",
@@ -134,6 +147,7 @@ BEYOND = {
     "l2 is never 2.0 in this sweep: see space.l2",
     "depth is never 2 in this sweep: it is 1 unless space or fixed says otherwise",
     "schedule is never 'cosine' in this sweep: fixed at 'constant'",
+    "it has no value of its own unless space or fixed says otherwise",
     "in a circle: dropout → schedule → activation → dropout",
     "momentum acts only with optimizer: sgd",
     "a depth of at least 1",
@@ -172,12 +186,17 @@ def test_keys_of_other_tools_are_refused_in_the_space(key: str) -> None:
 @settings(deadline=None)
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.sampled_from([0, 1, 2, 64, 0.5, "sgd", "cosine", "val > 0"]),
+        st.none()
+        | st.booleans()
+        | st.sampled_from([0, 1, 2, 64, 0.5, "sgd", "cosine", "val > 0", "zeros", "search"]),
         lambda inner: (
             st.lists(inner, max_size=3)
             | st.dictionaries(
                 st.sampled_from(
-                    ["l2", "min", "max", "values", "when", "optimizer", "units", "momentum", "log"]
+                    [
+                        *("l2", "min", "max", "values", "when", "optimizer", "units", "momentum"),
+                        *("log", "epochs", "patience", "initializer", "loss", "ask", "of"),
+                    ]
                 ),
                 inner,
                 max_size=3,
@@ -268,7 +287,7 @@ def test_every_word_has_its_meaning() -> None:
 def test_the_example_of_a_key_is_a_definition(key: str) -> None:
     example = yaml.safe_load(KEYS[key].example)
     assert list(example) == [key]
-    text = json.dumps({**yaml.safe_load(WHOLE), **example})
+    text = json.dumps({**yaml.safe_load(COMPARED), **example})
     assert accepted(text)
     assert complaints(text) == []
 
@@ -278,7 +297,8 @@ def test_the_examples_of_the_page_are_definitions() -> None:
     found = [raw for block in blocks if (raw := yaml.safe_load(block))]
     assert len(found) == len(KEYS) + 2
     for raw in found:
-        text = json.dumps({**yaml.safe_load(HEAD), "space": {"activation": ["relu"]}, **raw})
+        known = {**yaml.safe_load(COMPARED), "space": {"activation": ["relu"]}}
+        text = json.dumps({**known, **raw})
         assert accepted(text)
         assert complaints(text) == []
 

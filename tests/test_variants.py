@@ -18,7 +18,7 @@ from scipy import stats
 
 from tuner.definition import SweepDefinition, parse
 from tuner.questions import By
-from tuner.report.answers import comparison_of, signed, spread_text
+from tuner.report.answers import comparison_of, signed, spread_text, unasked
 from tuner.report.jsonout import dumped, to_json
 from tuner.report.markdown import to_markdown
 from tuner.report.selection import Outcome, select
@@ -339,6 +339,28 @@ def test_the_tables_fit_eighty_columns_and_mark_the_test_rows() -> None:
     assert "Does it meet?\nNot shown: plain meets" in text
     assert "Against plain, seed by seed" in text
     assert "+0.0000 (+0.0000 to +0.0000)" in text
+
+
+def test_a_sweep_that_asks_nothing_compares_each_variant_with_the_first() -> None:
+    vals = [0.91, 0.92, 0.93]
+    plain, drop, deep = compared(
+        sweep(),
+        variant_record(0, "plain", vals),
+        variant_record(1, "drop", [v + 0.02 for v in vals], loss=0.3),
+        variant_record(2, "deep", vals),
+    )
+    accuracy, loss = unasked((plain, drop, deep))
+    assert [(d.of, d.than, d.ahead) for d in accuracy.differences] == [
+        ("drop", "plain", True),
+        ("deep", "plain", None),
+    ]
+    assert accuracy.differences[0].level == pytest.approx(0.975)
+    assert [d.mean for d in loss.differences] == [pytest.approx(-0.1), 0.0]
+    assert unasked((plain,)) == ()
+    (lone, other) = compared(
+        sweep(), variant_record(0, "plain", [0.9]), variant_record(1, "drop", [0.9])
+    )
+    assert unasked((lone, other)) == ()
 
 
 def test_json_and_markdown_hold_the_same_figures() -> None:

@@ -273,7 +273,9 @@ class _Graph:
             return f": fixed at {show(self.fixed[name])}"
         if name in ("depth", "units") and "layers" in self.fixed:
             return ": fixed.layers replaces it"
-        return f": it is {show(CATALOGUE[name].default)} unless space or fixed says otherwise"
+        usual = CATALOGUE[name].default
+        usually = "has no value of its own" if usual is None else f"is {show(usual)}"
+        return f": it {usually} unless space or fixed says otherwise"
 
     def _always(self, condition: Condition, conditions: Mapping[str, list[Condition]]) -> bool:
         """Whether a condition cannot fail, so that the parameter need not wait for it."""

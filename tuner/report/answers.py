@@ -84,6 +84,18 @@ def answers_of(
     return tuple(_answer(outcome, question, by_name) for question in questions)
 
 
+def unasked(variants: Sequence[Variant]) -> tuple[Answer, ...]:
+    """What a sweep with seeds answers that asks nothing: each variant against the first."""
+    if len(variants) < 2 or all(len(v.trainings) < 2 for v in variants):
+        return ()
+    first, others = variants[0].name, tuple(v.name for v in variants[1:])
+    questions = [
+        Question(f"Each against {first}", others, (first,), By.parse(name))
+        for name in ("val_accuracy", "val_loss")
+    ]
+    return tuple(_compared(q, variants[1:], variants[:1]) for q in questions)
+
+
 def _answer(outcome: Outcome, question: Question, known: dict[str, Variant]) -> Answer:
     if question.of == (SEARCH,) and SEARCH not in known:
         return _of_search(outcome, question)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tuner.definition import SweepDefinition
 from tuner.questions import By
-from tuner.report.answers import Answer, figure_name, interval_text, signed, spread_text
+from tuner.report.answers import Answer, figure_name, interval_text, signed, spread_text, unasked
 from tuner.report.page.charts_curves import PALETTE
 from tuner.report.page.words import goals, typeset
 from tuner.report.selection import Outcome
@@ -167,7 +167,7 @@ def section_of(
         rule="its last epoch"
         if definition.epoch == "last"
         else "its best epoch by the targets, as for every trial",
-        differences=differences_of(answers),
+        differences=differences_of(answers) or differences_of(unasked(variants)),
         tested="test_accuracy" in shown or "test_loss" in shown,
         penalised=any(map(penalised, variants)),
     )
