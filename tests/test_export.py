@@ -598,7 +598,8 @@ def test_the_script_reproduces_the_trial(study: Path) -> None:
 def test_a_script_with_a_loss_and_an_initializer_runs(
     tmp_path: Path, initializer: str, loss: str, least: float, most: float
 ) -> None:
-    params = complete({"l2": 1e-4, "units": 48, "initializer": initializer, "loss": loss})
+    ours: Params = {"initializer": initializer, "loss": loss}
+    params = complete({"l2": 1e-4, "batch_size": 32, "learning_rate": 0.01, **ours})
     chosen = EpochMetrics(6, 0.9, 0.3, 0.9, 0.3)
     printed = python(tmp_path, script(replace(facts("digits", params), chosen=chosen)))
     lines = [line for line in printed.splitlines() if line.startswith(("training", "validation"))]

@@ -658,7 +658,7 @@ def test_json_is_strict_and_complete(
     assert list(read) == [
         *("schema", "study", "dataset", "targets", "what_if", "trials"),
         *("meets", "nearest", "tested", "binding_target", "validation_is_test"),
-        *("advice", "importance", "summary"),
+        *("variants", "questions", "advice", "importance", "summary"),
     ]
     for entry in (*read["meets"], *read["nearest"]):
         assert list(entry) == [

@@ -201,14 +201,11 @@ def _given_up(meets: Sequence[Entry]) -> str:
         all_of = "It"
     verb = "stays" if len(meets) == 1 else "stay"
     text = f" {all_of} {verb} under the limit on train by learning less, not by generalising better"
-    lost = [c.given_up for e in warned for c in e.cautions if c.given_up]
+    lost = sorted(c.given_up for e in warned for c in e.cautions if c.given_up)
     if lost:
-        text += (
-            f": without that limit this sweep reaches {_points(min(lost))} to {_points(max(lost))} "
-            "more on validation"
-            if min(lost) < max(lost)
-            else f": without that limit this sweep reaches {_points(lost[0])} more on validation"
-        )
+        least, most = _points(lost[0]), _points(lost[-1])
+        amount = most if least == most else f"{least.removesuffix(' points')} to {most}"
+        text += f": without that limit this sweep reaches {amount} more on validation"
     return f"{text}."
 
 
@@ -233,9 +230,11 @@ def _difference_text(of: Variant, than: Variant, found: Difference) -> str:
     if found.pairs == 0:
         lacking = [v.name for v, n in zip((of, than), found.missing, strict=True) if n]
         who = listed(lacking or [of.name, than.name])
+        many = len(lacking) != 1
         if by.target is not None:
-            return f"{who} never reaches {by.target.text}: there is nothing to compare."
-        return f"{who} has no {figure_name(by)} yet."
+            reach = "reach" if many else "reaches"
+            return f"{who} never {reach} {by.target.text}: there is nothing to compare."
+        return f"{who} {'have' if many else 'has'} no {figure_name(by)} yet."
     one, two = of.spread(by), than.spread(by)
     assert one is not None
     assert two is not None
