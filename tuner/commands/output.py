@@ -18,7 +18,7 @@ from tuner.report.answers import Answer
 from tuner.report.diagnosis import Advice
 from tuner.report.jsonout import finite
 from tuner.report.selection import Outcome
-from tuner.report.sentences import best_advice, next_command, sentence
+from tuner.report.sentences import best_advice, next_command, page_command, sentence
 from tuner.report.tables import outcome_table, summary_table
 from tuner.report.variants import Variant
 
@@ -137,5 +137,15 @@ def _print_tables(
         best = best_advice(found)
         if best is not None and not outcome.meets:
             console.print(Text(prefix + best.text))
-    for command in dict.fromkeys(map(next_command, outcomes, advice)):
+    commands = [
+        page_command(outcome) if answers and _is_done(outcome) else next_command(outcome, found)
+        for outcome, found, (_, answers) in zip(outcomes, advice, compared, strict=True)
+    ]
+    for command in dict.fromkeys(commands):
         console.print(Text(f"Next: {command}"), soft_wrap=True)
+
+
+def _is_done(outcome: Outcome) -> bool:
+    """Whether all that was asked for is there, so that its questions are answered."""
+    counts = outcome.counts
+    return counts.finished >= counts.requested and not counts.running and not outcome.what_if

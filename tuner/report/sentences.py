@@ -80,6 +80,8 @@ def next_command(outcome: Outcome, advice: Sequence[Advice] = ()) -> str:
         return f"tuner sweep {name} --trials {counts.requested}"
     if not outcome.judged:
         return f"tuner report {name} --format csv"  # its column `reason` says what went wrong
+    if all(entry.variant for entry in outcome.entries) and not outcome.meets:
+        return page_command(outcome)  # nothing is searched: they are there to be compared
     if not outcome.meets and outcome.confirmed:
         return f"tuner export {name} --trial {outcome.confirmed[0].trial}"
     if not outcome.meets:
@@ -89,6 +91,12 @@ def next_command(outcome: Outcome, advice: Sequence[Advice] = ()) -> str:
     if any(entry.run_id for entry in outcome.meets):
         return "tuner ui"
     return f"tuner report {name} --format json"
+
+
+def page_command(outcome: Outcome) -> str:
+    """What writes the page of a study."""
+    name = shlex.quote(outcome.study)
+    return f"tuner report {name} --html {shlex.quote(f'{outcome.study}.html')}"
 
 
 def _next_proof(outcome: Outcome) -> str:
