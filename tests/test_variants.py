@@ -76,6 +76,7 @@ def variant_record(
         if i > 0
     )
     made = record(origin, 0.9, 0.0, variant=name, seed=seeds[0], epochs=4)
+    made = replace(made, params=sweep().variants.get(name, {}))
     tests = tuple(VariantScore(s, a, 1 - a, 100) for s, a in zip(seeds, scores or [], strict=False))
     return replace(made, epochs=course(vals[0], **more), repeats=repeats, scores=tests)
 
@@ -153,11 +154,21 @@ def test_better_is_more_for_accuracies_and_less_for_losses(
     by: str, gain: float, ahead: bool
 ) -> None:
     vals, loss = [0.90, 0.91, 0.92, 0.93], 0.4
-    moved = [v + gain if by == "val_accuracy" else v for v in vals]
-    other = {"loss": loss + gain} if by == "val_loss" else {}
-    plain, drop = compared(
-        sweep(), variant_record(0, "plain", vals), variant_record(1, "drop", moved, **other)
+    shake = [0.001, -0.001, 0.002, 0.0]
+    moved = [
+        v + s + (gain if by == "val_accuracy" else 0) for v, s in zip(vals, shake, strict=True)
+    ]
+    plain, drop = (
+        variant_record(number, name, figures)
+        for number, name, figures in ((0, "plain", vals), (1, "drop", moved))
     )
+    if by == "val_loss":
+        seeds = [
+            replace(r, epochs=course(0.9, loss=loss + gain + s))
+            for r, s in zip(drop.repeats, shake, strict=False)
+        ]
+        drop = replace(drop, epochs=course(0.9, loss=loss + gain), repeats=tuple(seeds))
+    plain, drop = compared(sweep(), plain, drop)
     assert difference(drop, plain, By.parse(by)).ahead is ahead
     assert difference(plain, drop, By.parse(by)).ahead is not ahead
 
@@ -183,9 +194,69 @@ def test_a_difference_turns_its_sign_with_its_sides(pairs: list[tuple[float, flo
     there = difference(one, two, By.parse("val_accuracy"))
     back = difference(two, one, By.parse("val_accuracy"))
     assert back.mean == pytest.approx(-there.mean)
-    assert back.low == pytest.approx(-(there.high or 0.0))
+    if there.high is None:
+        assert back.low is None
+        return
+    assert back.low == pytest.approx(-there.high)
     if there.ahead is not None and abs(there.low or 0.0) > 1e-12 < abs(there.high or 0.0):
         assert back.ahead is (not there.ahead)
+
+
+@pytest.mark.parametrize(("seeds", "ahead"), [(2, None), (5, None), (6, True), (9, True)])
+def test_differences_that_are_all_alike_carry_no_more_than_a_sign_test(
+    seeds: int, ahead: bool | None
+) -> None:
+    plain, drop = compared(
+        sweep(),
+        variant_record(0, "plain", [0.90] * seeds),
+        variant_record(1, "drop", [0.92] * seeds),
+    )
+    found = difference(drop, plain, By.parse("val_accuracy"))
+    assert found.ahead is ahead
+    assert found.mean == pytest.approx(0.02)
+    equal = difference(plain, plain, By.parse("val_accuracy"))
+    assert (equal.ahead, equal.low, equal.high) == (None, 0.0, 0.0)
+
+
+def test_those_that_get_there_do_not_speak_for_those_that_never_do() -> None:
+    definition = sweep(
+        "questions: [{ask: Sooner?, of: drop, than: plain, by: epochs to val >= 92%}]".replace(
+            "Sooner?", "'Sooner?'"
+        )
+    )
+
+    def asked(of: list[float], than: list[float]) -> Any:
+        records = variant_record(0, "plain", than), variant_record(1, "drop", of)
+        return comparison_of(outcome(definition, *records), definition)[1][0]
+
+    some = asked([0.98, 0.98, 0.90, 0.90], [0.92, 0.93, 0.92, 0.93])
+    assert some.verdict == "open"
+    assert "drop never reaches val_accuracy >= 0.92 in 2 of 4 seeds" in some.text
+    assert asked([0.98] * 4, [0.90] * 4).verdict == "yes"
+    assert asked([0.90] * 4, [0.98] * 4).verdict == "no"
+
+
+def test_several_variants_are_answered_each_for_itself() -> None:
+    definition = sweep("questions: [{ask: 'Better?', of: [drop, deep], than: plain}]")
+    plain = variant_record(0, "plain", [0.91, 0.92, 0.93, 0.89])
+    better = variant_record(1, "drop", [0.93, 0.94, 0.96, 0.91])
+    worse = [0.88, 0.89, 0.91, 0.86]
+
+    def asked(deep: list[float]) -> Any:
+        found = outcome(definition, plain, better, variant_record(2, "deep", deep))
+        return comparison_of(found, definition)[1][0]
+
+    mixed = asked(worse)
+    assert mixed.verdict == "seen"
+    assert len(mixed.parts) == 2
+    assert asked([0.94, 0.95, 0.97, 0.91]).verdict == "yes"
+
+
+def test_a_score_of_another_epoch_is_left_out() -> None:
+    made = variant_record(0, "plain", [0.9, 0.91], [0.8, 0.81])
+    scores = tuple(replace(s, epoch=e) for s, e in zip(made.scores, (4, 3), strict=True))
+    (plain,) = compared(sweep(), replace(made, scores=scores))
+    assert plain.spread("test_accuracy") == Spread(0.8, None, 1)
 
 
 def test_time_to_a_target_counts_epochs_and_their_seconds() -> None:
@@ -224,7 +295,10 @@ def test_answers_say_yes_no_or_not_shown_and_give_the_figures() -> None:
     assert (better.ahead, same.ahead) == (True, None)
     assert "drop is better than plain" in answers[1].text
     assert "drop cannot be told from deep" in answers[1].text
-    assert answers[3].text.startswith("drop and plain never reach")
+    assert answers[3].text == (
+        "drop never reaches val_accuracy >= 0.99 in 4 of 4 seeds and plain never reaches "
+        "val_accuracy >= 0.99 in 4 of 4 seeds: no pair to compare."
+    )
     assert len(variants) == 3
 
 
@@ -346,7 +420,7 @@ def test_a_sweep_that_asks_nothing_compares_each_variant_with_the_first() -> Non
     plain, drop, deep = compared(
         sweep(),
         variant_record(0, "plain", vals),
-        variant_record(1, "drop", [v + 0.02 for v in vals], loss=0.3),
+        variant_record(1, "drop", [0.935, 0.94, 0.95], loss=0.3),
         variant_record(2, "deep", vals),
     )
     accuracy, loss = unasked((plain, drop, deep))

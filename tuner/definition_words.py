@@ -126,11 +126,12 @@ KEYS |= {
 
 QUESTION_KEYS: dict[str, str] = {
     "ask": "the question in words",
-    "of": "the variant, or variants, that it is about; `search` stands for all other trials",
+    "of": "the variant that it is about; `search` stands for all other trials. Of several variants "
+    "each is answered for itself: yes or no where all agree",
     "than": "the variant, or variants, that each of them is compared with",
     "by": "`targets`: does it meet them? `causes`: why does its loss not fall? A figure, such as "
-    "`val_loss`: is it better than the others'? `epochs to TARGET` or `seconds to TARGET`: does it "
-    "get there sooner? `targets` unless there is something to compare with, else `val_accuracy`",
+    "`val_loss`: is it better than the others'? `epochs to TARGET` or `seconds to TARGET` (by the "
+    "clock, beside whatever else the machine does): does it get there sooner? Left out it is `targets`, or `val_accuracy` beside `than`",
 }
 
 DOMAIN_KEYS: dict[str, str] = {

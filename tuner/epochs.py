@@ -15,7 +15,7 @@ from tuner.targets import Target, measures_train
 from tuner.trial import EpochMetrics, EpochRule
 
 MEASURE_EVERY = 5
-"""Train is measured at least every so many epochs."""
+"""Train is measured at least every so many epochs, unless a trial asks for more."""
 
 NEAR = 0.03
 """A running accuracy that is at most this far below a train target is worth measuring."""
@@ -105,6 +105,7 @@ def measure_train(
     running_accuracy: float | None,
     targets: Sequence[Target],
     early: bool = False,
+    every: int = MEASURE_EVERY,
 ) -> bool:
     """Whether the training split is worth measuring after this epoch.
 
@@ -119,8 +120,9 @@ def measure_train(
         running_accuracy: Keras's average over the epoch, in [0, 1], or None.
         targets: the trial's targets.
         early: the trial ends with this epoch, before `epochs_total`.
+        every: at least every so many epochs.
     """
-    if early or epoch >= epochs_total or epoch % MEASURE_EVERY == 0:
+    if early or epoch >= epochs_total or epoch % every == 0:
         return True
     if not measures_train(targets):
         return False

@@ -71,6 +71,7 @@ class TrialSpec:
         threads: threads for one arithmetic operation.
         keep_weights: file for the weights of the chosen epoch, or None.
         diagnostics: what is noted beside the figures; only `gradients` is the worker's business.
+        measure_every: the training split is measured at least every so many epochs.
         judge_epoch: the epoch that is measured in full and whose weights are kept, whatever the
             targets say of it; None in a search, where `epoch` and the targets choose.
     """
@@ -93,6 +94,7 @@ class TrialSpec:
     keep_weights: str | None = None
     judge_epoch: int | None = None
     diagnostics: tuple[str, ...] = ()
+    measure_every: int = 5
 
     @property
     def shape(self) -> str:
@@ -309,14 +311,16 @@ class VariantScore:
 
     Attributes:
         seed: which training.
-        accuracy, loss: of the weights of its chosen epoch, inference mode, data loss.
+        accuracy, loss: inference mode, data loss.
         rows: test rows.
+        epoch: its chosen epoch, whose weights these are; 0 where that was not noted.
     """
 
     seed: int
     accuracy: float
     loss: float
     rows: int
+    epoch: int = 0
 
 
 @dataclass(frozen=True)

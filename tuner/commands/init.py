@@ -73,9 +73,8 @@ variants:
 # test: compare                                          # their figures on the test split, too
 # diagnostics: [gradients, misclassified, curves]        # what is kept beside the figures
 # questions:
-#   - ask: Does the wide one reach a higher validation accuracy?
-#     of: wide
-#     than: baseline
+#   - ask: Does the baseline meet the targets?
+#     of: baseline             # than: another      by: val_accuracy    compares two
 """
 )
 

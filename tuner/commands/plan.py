@@ -17,7 +17,7 @@ from tuner.data.obtain import obtain
 from tuner.data.prepared import Prepared
 from tuner.data.splits import split
 from tuner.definition import Overrides, SweepDefinition
-from tuner.errors import DataError, UsageError
+from tuner.errors import DataError, StudyError, UsageError
 from tuner.models.mlp import losses_for
 from tuner.space import Choices
 from tuner.text import is_printable
@@ -90,6 +90,7 @@ def make_plan(
     identity = definitions.identity(definition, data.fingerprint)
     if known is not None:
         definitions.refuse_another(known.name, known.identity, identity)
+        _refuse_taken_names(known, definition)
         if begun is not overrides and begun.engine != (unchanged and unchanged.engine):
             say(f"{called} was begun with model.fit and goes on with it (engine: fit).")
     return Plan(
@@ -171,6 +172,17 @@ def refuse_losses(data: Prepared, losses: Mapping[str, Sequence[ParamValue]]) ->
         )
 
 
+def _refuse_taken_names(known: StudySummary, definition: SweepDefinition) -> None:
+    """Raise StudyError where a trial by hand has the name of a variant, and is another one."""
+    for record in known.records:
+        wanted = definition.variants.get(record.variant or "")
+        if wanted is not None and record.params not in ({}, wanted):
+            raise StudyError(
+                f"study {known.name} has a trial called {record.variant} with another "
+                "configuration, trained by hand.\nGive the variant another name."
+            )
+
+
 def _file(workspace: Workspace, name: str) -> Path | None:
     try:
         path = definitions.find(name, workspace.root)
@@ -214,8 +226,11 @@ def _again(
     """The study's own definition, with the total and the variants that the file has now."""
     raw = dict(known.definition)
     raw["trials"] = known.requested or raw["trials"]
+    if not raw.get("space"):
+        del raw["trials"]  # as many as there are variants; those by hand are counted anyway
     if unchanged is not None:
-        raw["trials"] = unchanged.trials
+        if raw.get("space"):
+            raw["trials"] = unchanged.trials
         raw["variants"] = {**unchanged.variants, **raw["variants"]}
         now = unchanged.to_json()
         for key in definitions.COMPARING:

@@ -19,6 +19,7 @@ from tuner.commands.plan import Plan
 from tuner.commands.progress import Observer
 from tuner.data.prepared import Prepared
 from tuner.definition import SweepDefinition
+from tuner.epochs import MEASURE_EVERY
 from tuner.executors.base import Executor
 from tuner.executors.processes import ProcessExecutor
 from tuner.parameters import epochs_of
@@ -217,6 +218,8 @@ def make_spec(workspace: Workspace, plan: Plan, study: SweepStudy, ticket: Ticke
         engine=definition.engine,
         keep_weights=str(weights.resolve()),
         diagnostics=definition.diagnostics,
+        # What is compared has to be there in every training of a variant, at whatever epoch.
+        measure_every=1 if ticket.variant and definition.seeds > 1 else MEASURE_EVERY,
     )
 
 

@@ -29,7 +29,7 @@ from tuner.commands.until import Until
 from tuner.commands.variants import Comparing, compare_variants
 from tuner.data.prepared import keep as keep_data
 from tuner.definition import Overrides
-from tuner.errors import StudyError, UsageError
+from tuner.errors import UsageError
 from tuner.report.selection import Outcome
 from tuner.report.wording import trials_text
 from tuner.search.opening import open_study
@@ -156,15 +156,16 @@ def _run_one(
     """One open study, to its outcome."""
     keep_data(plan.data)
     before = study.records()
-    _refuse_taken_names(plan, before)
     total = _total(request, plan, before)
     study.set_requested(max(total, len(before)))
     done = [r for r in before if r.state in ("complete", "pruned", "failed")]
     workers = _workers(request, plan, total - len(done))
     job = Job(workspace, plan, study, total, workers, request.command, deadline=deadline)
     if workers == 0 and request.verbosity >= 0:
-        said = f"All {len(done)} trials of {plan.study} are done and nothing is left to train."
-        console.print(Text(f"{said} --add 10 asks for ten more."), soft_wrap=True)
+        said = f"All {len(done)} trials of {plan.study} are done."
+        if plan.definition.space.parameters:
+            said += " --add 10 asks for ten more."
+        console.print(Text(said), soft_wrap=True)
     if request.goal.asked:
         show = partial(_observer, request, job, console)
         until = Until(request.goal, job, console, controls, show, request.verbosity)
@@ -210,20 +211,14 @@ def _total(request: SweepRequest, plan: Plan, before: Sequence[TrialRecord]) -> 
     hand that was interrupted, say.
     """
     if request.add is not None:
+        if not plan.definition.space.parameters:
+            raise UsageError(
+                f"{plan.study} searches nothing: its trials are its variants.\nAdd a variant to "
+                "its file, or train one configuration by `tuner train`."
+            )
         return len(before) + request.add
     asked = plan.definition.trials
     return asked if request.overrides.trials is not None else max(asked, len(before))
-
-
-def _refuse_taken_names(plan: Plan, before: Sequence[TrialRecord]) -> None:
-    """Raise StudyError where a trial by hand has the name of a variant, and is another one."""
-    for record in before:
-        wanted = plan.definition.variants.get(record.variant or "")
-        if wanted is not None and record.params != wanted:
-            raise StudyError(
-                f"study {plan.study} has a trial called {record.variant} with another "
-                "configuration, trained by hand.\nGive the variant another name."
-            )
 
 
 def _workers(request: SweepRequest, plan: Plan, left: int) -> int:

@@ -19,6 +19,7 @@ from tuner.commands.proof_progress import ProofProgress
 from tuner.commands.proof_record import record_proofs
 from tuner.commands.proving import proving_alone
 from tuner.commands.running import Job, start_executor
+from tuner.epochs import choose
 from tuner.errors import TunerError
 from tuner.executors.errand import run_errand
 from tuner.search.records import repeat_key, scores_key
@@ -62,6 +63,14 @@ class Comparing:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """Weights of a training: of which epoch, and where."""
+
+    epoch: int
+    file: Path
+
+
 def compare_variants(comparing: Comparing) -> StopReason:
     """Train the seeds that are missing, then read the test split, where the sweep asks for it."""
     definition = comparing.job.plan.definition
@@ -69,7 +78,10 @@ def compare_variants(comparing: Comparing) -> StopReason:
         return "done"
     with proving_alone(comparing.job.workspace, comparing.job.study) as alone:
         if not alone:
-            comparing.say("Another process trains the seeds of this study's variants.")
+            comparing.say(
+                "Another process trains or confirms trials of this study. Run the sweep again when "
+                "it has ended, for the seeds of the variants."
+            )
             return "done"
         reason = _train_seeds(comparing)
         if reason == "done" and definition.test == "compare":
@@ -140,7 +152,7 @@ def _read_test(comparing: Comparing) -> None:
     requests = [
         {
             "spec": spec_of(record, job.plan.data.path).to_json(),
-            "weights": [str(file) for file in files.values()],
+            "weights": [str(kept.file) for kept in files.values()],
             "part": "test",
             "out": None,
         }
@@ -165,14 +177,23 @@ def _read_test(comparing: Comparing) -> None:
         _keep(comparing, record, files, answer["figures"])
 
 
-def _unread(comparing: Comparing, record: TrialRecord) -> dict[int, Path]:
-    """Weights by seed of the trainings whose test figures are not known yet."""
+def _unread(comparing: Comparing, record: TrialRecord) -> dict[int, _Kept]:
+    """By seed, the kept weights of the trainings whose test figures are not known yet."""
     known = {score.seed for score in record.scores}
-    files = {record.seed: Path(record.weights or "")} if record.weights else {}
-    files |= {r.seed: weights_file(comparing.folder, record, "seed", r.index) for r in record.seeds}
-    found = {seed: file for seed, file in files.items() if seed not in known and file.is_file()}
-    asked = {record.seed, *(r.seed for r in record.seeds if r.epochs)}
-    lost = len(asked - known - set(found))
+    trainings = {record.seed: (record.epochs, Path(record.weights or "none"))}
+    for repeat in record.seeds:
+        file = weights_file(comparing.folder, record, "seed", repeat.index)
+        trainings[repeat.seed] = (repeat.epochs, file)
+    definition = comparing.job.plan.definition
+    found, lost = {}, 0
+    for seed, (epochs, file) in trainings.items():
+        choice = choose(epochs, definition.targets, definition.epoch)
+        if seed in known or choice is None or choice.metrics.val_loss is None:
+            continue  # known, or diverged: there is nothing to look at
+        if file.is_file():
+            found[seed] = _Kept(choice.metrics.epoch, file)
+        else:
+            lost += 1
     if lost:
         comparing.say(
             f"The weights of {lost} trainings of {record.variant} are gone, so that the test split "
@@ -184,12 +205,12 @@ def _unread(comparing: Comparing, record: TrialRecord) -> dict[int, Path]:
 def _keep(
     comparing: Comparing,
     record: TrialRecord,
-    files: dict[int, Path],
+    files: dict[int, _Kept],
     figures: Sequence[dict[str, float]],
 ) -> None:
     scores: list[dict[str, Any]] = [asdict(score) for score in record.scores]
-    for seed, one in zip(files, figures, strict=True):
-        score = VariantScore(seed, one["accuracy"], one["loss"], int(one["rows"]))
+    for (seed, kept), one in zip(files.items(), figures, strict=True):
+        score = VariantScore(seed, one["accuracy"], one["loss"], int(one["rows"]), kept.epoch)
         scores.append(asdict(score))
     comparing.job.study.note(scores_key(record.number), scores)
     for repeat in record.seeds:  # nothing will ask for them again

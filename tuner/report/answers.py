@@ -37,7 +37,7 @@ FIGURE_NAMES = {
     "val_loss": "validation loss",
     "val_loss_penalised": "validation loss with penalty",
     "train_loss": "train loss",
-    "train_loss_penalised": "train loss with penalty",
+    "train_loss_penalised": "train loss as Keras prints it",
     "test_loss": "test loss",
     "accuracy_gap": "gap",
 }
@@ -216,25 +216,39 @@ def _compared(question: Question, of: Sequence[Variant], than: Sequence[Variant]
     pairs = [(one, other) for one in of for other in than]
     found = tuple(difference(a, b, question.by, len(pairs)) for a, b in pairs)
     parts = [_difference_text(a, b, d) for (a, b), d in zip(pairs, found, strict=True)]
-    ahead = [d.ahead for d in found]
-    verdict: Verdict = "open"
+    each = {_over_all([d for d in found if d.of == one.name]) for one in of}
+    return _in_parts(question, each.pop() if len(each) == 1 else "seen", parts, found)
+
+
+def _over_all(found: Sequence[Difference]) -> Verdict:
+    """Of one variant: yes where it is ahead of all others, no where it is behind one."""
+    ahead = [_is_ahead(d) for d in found]
     if all(a is True for a in ahead):
-        verdict = "yes"
-    elif any(a is False for a in ahead):
-        verdict = "no"
-    return _in_parts(question, verdict, parts, found)
+        return "yes"
+    return "no" if any(a is False for a in ahead) else "open"
+
+
+def _is_ahead(found: Difference) -> bool | None:
+    """As `Difference.ahead`; of a time also where one always gets there and the other never."""
+    if found.pairs == 0 and found.by.kind == "time":
+        (never_of, of), (never_than, than) = zip(found.missing, found.trainings, strict=True)
+        if (never_of, never_than) == (0, than):
+            return True
+        if (never_of, never_than) == (of, 0):
+            return False
+    return found.ahead
 
 
 def _difference_text(of: Variant, than: Variant, found: Difference) -> str:
     by = found.by
+    lacking = [
+        f"{one.name} {_lacks(by)} in {count} of {len(one.trainings)} seeds"
+        for one, count in zip((of, than), found.missing, strict=True)
+        if count
+    ]
     if found.pairs == 0:
-        lacking = [v.name for v, n in zip((of, than), found.missing, strict=True) if n]
-        who = listed(lacking or [of.name, than.name])
-        many = len(lacking) != 1
-        if by.target is not None:
-            reach = "reach" if many else "reaches"
-            return f"{who} never {reach} {by.target.text}: there is nothing to compare."
-        return f"{who} {'have' if many else 'has'} no {figure_name(by)} yet."
+        what = f"reach {by.target.text}" if by.target else f"have a {figure_name(by)}"
+        return f"{listed(lacking) or f'no seed in which both {what}'}: no pair to compare."
     one, two = of.spread(by), than.spread(by)
     assert one is not None
     assert two is not None
@@ -245,13 +259,19 @@ def _difference_text(of: Variant, than: Variant, found: Difference) -> str:
     )
     if found.low is not None and found.high is not None:
         text += f" ({interval_text(found)}, {found.pairs} pairs)"
-    else:
+    elif found.pairs == 1:
         text += " (one pair: no interval)"
-    for one_of, count in zip((of, than), found.missing, strict=True):
-        if count:
-            seeds = len(one_of.trainings)
-            text += f"; {one_of.name} has no such figure in {count} of {seeds} seeds"
-    return f"{text}."
+    else:
+        text += f" ({found.pairs} pairs, all alike: too few for an interval)"
+    if by.name == "seconds":
+        text += ", by the clock, beside whatever else the machine did"
+    return f"{'; '.join([text, *lacking])}."
+
+
+def _lacks(by: By) -> str:
+    if by.target is not None:
+        return f"never reaches {by.target.text}"
+    return f"has no {figure_name(by)}"
 
 
 def _against(found: Difference) -> str:

@@ -176,7 +176,7 @@ def _large_step(log: GradientLog, losses: Sequence[float | None], guess: float) 
     cost = "" if first is None or first <= guess else f", at a mean loss of {first:.3g}"
     return Cause(
         "large step",
-        f"in the first epoch a kernel moves by {max(moved):.0f} times its own size{cost}",
+        f"in the first epoch a kernel moves by {_whole(max(moved))} times its own size{cost}",
     )
 
 
@@ -208,6 +208,10 @@ def _ratio(log: GradientLog, place: int) -> float | None:
     row: Row = log.std[place]
     first, last = row[kernels[0]], row[kernels[-1]]
     return None if first is None or not last else first / last
+
+
+def _whole(value: float) -> str:
+    return f"{value:,.0f}" if value < 1e6 else f"{value:.0e}".replace("e+", "e")
 
 
 def _times(ratio: float) -> str:

@@ -80,12 +80,10 @@ def next_command(outcome: Outcome, advice: Sequence[Advice] = ()) -> str:
         return f"tuner sweep {name} --trials {counts.requested}"
     if not outcome.judged:
         return f"tuner report {name} --format csv"  # its column `reason` says what went wrong
-    if all(entry.variant for entry in outcome.entries) and not outcome.meets:
-        return page_command(outcome)  # nothing is searched: they are there to be compared
     if not outcome.meets and outcome.confirmed:
         return f"tuner export {name} --trial {outcome.confirmed[0].trial}"
     if not outcome.meets:
-        return next_sweep(outcome, advice) or f"tuner sweep {name} --add {_as_many(outcome)}"
+        return next_sweep(outcome, advice) or _more(outcome)
     if not outcome.banner and outcome.targets:
         return _next_proof(outcome)
     if any(entry.run_id for entry in outcome.meets):
@@ -113,11 +111,14 @@ def _next_proof(outcome: Outcome) -> str:
         return f"tuner confirm {name}"  # flukes come last, so that it takes others
     if waiting:
         return f"tuner confirm {name} --trial {waiting[0].trial}"
-    return f"tuner sweep {name} --add {_as_many(outcome)}"
+    return _more(outcome)
 
 
-def _as_many(outcome: Outcome) -> int:
-    return max(outcome.counts.requested, 1)
+def _more(outcome: Outcome) -> str:
+    """As many trials again; where nothing but variants was trained, a look at them."""
+    if all(entry.variant for entry in outcome.entries):
+        return page_command(outcome)
+    return f"tuner sweep {shlex.quote(outcome.study)} --add {max(outcome.counts.requested, 1)}"
 
 
 def _winner(outcome: Outcome) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
 from tuner import epochs as epoch_rules
@@ -21,6 +21,9 @@ from tuner.questions import By
 from tuner.report.selection import Entry, Outcome
 from tuner.targets import Target
 from tuner.trial import EpochMetrics, EpochRule, Params, VariantScore
+
+ALIKE = 1e-9
+"""A spread of differences below which they are alike, but for rounding."""
 
 LEVEL = 0.95
 """Of the intervals of one question together."""
@@ -44,7 +47,7 @@ class Training:
         epochs: all figures.
         chosen: the epoch that stands for it, or None where it has none.
         meets: whether that epoch meets every target.
-        score: what it reached on the test split, or None.
+        score: what it reached on the test split at that epoch, or None.
     """
 
     seed: int
@@ -65,7 +68,7 @@ class Training:
             return self._until(by.name, by.target)
         if by.name.startswith("test_"):
             name = by.name.removeprefix("test_")
-            found = None if self.score is None else getattr(self.score, name)
+            found = None if self.score is None else float(getattr(self.score, name))
         else:
             found = None if self.chosen is None else getattr(self.chosen, by.name)
         return float(found) if found is not None and math.isfinite(found) else None
@@ -130,9 +133,10 @@ class Difference:
     Attributes:
         pairs: how many.
         mean: of the differences; NaN without a pair.
-        low, high: the interval; None for fewer than two pairs.
+        low, high: the interval; None for fewer than two pairs, and for too few that are all alike.
         level: of the interval.
         missing: trainings of either one that lack the figure, `(of, than)`.
+        trainings: how many either one has.
     """
 
     of: str
@@ -144,11 +148,16 @@ class Difference:
     high: float | None
     level: float
     missing: tuple[int, int] = (0, 0)
+    trainings: tuple[int, int] = (0, 0)
 
     @property
     def ahead(self) -> bool | None:
-        """Whether `of` is better for certain, or worse; None where the interval leaves it open."""
-        if self.low is None or self.high is None:
+        """Whether `of` is better for certain, or worse; None where that is left open.
+
+        It is where a training lacks the figure, since those that have it are no fair sample: it
+        never got there, or its loss is not finite.
+        """
+        if self.low is None or self.high is None or self.missing != (0, 0):
             return None
         sign = 1.0 if self.by.more_is_better else -1.0
         low, high = sorted((sign * self.low, sign * self.high))
@@ -202,7 +211,9 @@ def _training(
 ) -> Training:
     choice = epoch_rules.choose(epochs, targets, rule)
     if choice is None:
-        return Training(seed, epochs, None, meets=False, score=score)
+        return Training(seed, epochs, None, meets=False)
+    if score is not None and score.epoch not in (0, choice.metrics.epoch):
+        score = None  # of another epoch's weights, as in a what-if
     return Training(seed, epochs, choice.metrics, choice.meets, score)
 
 
@@ -228,13 +239,25 @@ def difference(of: Variant, than: Variant, by: By, comparisons: int = 1) -> Diff
 
     one, two = of.values(by), than.values(by)
     gaps = [one[seed] - two[seed] for seed in one if seed in two]
-    missing = (len(of.trainings) - len(one), len(than.trainings) - len(two))
+    counts = (len(of.trainings), len(than.trainings))
     level = 1.0 - (1.0 - LEVEL) / comparisons
-    if len(gaps) < 2:
-        mean = gaps[0] if gaps else math.nan
-        return Difference(of.name, than.name, by, len(gaps), mean, None, None, level, missing)
-    mean, sd = fmean(gaps), stdev(gaps)
-    reach = float(stats.t.ppf(0.5 + level / 2, len(gaps) - 1)) * sd / math.sqrt(len(gaps))
-    return Difference(
-        of.name, than.name, by, len(gaps), mean, mean - reach, mean + reach, level, missing
+    found = Difference(
+        of=of.name,
+        than=than.name,
+        by=by,
+        pairs=len(gaps),
+        mean=fmean(gaps) if gaps else math.nan,
+        low=None,
+        high=None,
+        level=level,
+        missing=(counts[0] - len(one), counts[1] - len(two)),
+        trainings=counts,
     )
+    if len(gaps) < 2:
+        return found
+    sd = stdev(gaps)
+    if sd < ALIKE and found.mean != 0 and 0.5 ** (len(gaps) - 1) > 1.0 - level:
+        # All alike by chance, as whole epochs are: then no more than a sign test carries.
+        return found
+    reach = float(stats.t.ppf(0.5 + level / 2, len(gaps) - 1)) * sd / math.sqrt(len(gaps))
+    return replace(found, low=found.mean - reach, high=found.mean + reach)

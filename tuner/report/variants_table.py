@@ -26,7 +26,10 @@ LOSSES = (
     ("train loss", "train_loss"),
 )
 ON_TEST = "test: measured after all trials, on rows that chose nothing"
-TOGETHER = "means of paired differences; their 95 % intervals hold together (Bonferroni)"
+TOGETHER = (
+    "means of paired differences; 95 % intervals that hold for a whole column together "
+    "(Bonferroni), wider than that of a single question"
+)
 BEST = "best val: of any epoch of each seed, which flatters it"
 STYLES: Mapping[Verdict, str] = {"yes": "bold green", "no": "bold red", "open": "bold yellow"}
 
@@ -35,8 +38,11 @@ def figure(spread: Spread | None) -> str:
     """`0.9757±0.0012`, `0.9757` for one seed, `–` for none."""
     if spread is None:
         return "–"
-    text = f"{spread.mean:.4f}"
-    return text if spread.sd is None else f"{text}±{spread.sd:.4f}"
+    many = abs(spread.mean) >= 100 or (spread.sd or 0.0) >= 100
+    text = f"{spread.mean:.3g}" if many else f"{spread.mean:.4f}"
+    if spread.sd is None:
+        return text
+    return f"{text}±{spread.sd:.2g}" if many else f"{text}±{spread.sd:.4f}"
 
 
 def variants_block(variants: Sequence[Variant]) -> ConsoleRenderable:
@@ -86,7 +92,7 @@ def _interval(found: Difference) -> Text:
 
 def _table(*heads: str) -> Table:
     table = new_table()
-    table.add_column("variant", overflow="fold")
+    table.add_column("variant", overflow="fold", min_width=8)
     for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
     return table

@@ -110,9 +110,11 @@ def weights_file(folder: Path, record: TrialRecord, kind: str, index: int) -> Pa
 def plan_seeds(
     record: TrialRecord, spec: TrialSpec, seed: int, seeds: int, folder: Path, *, weights: bool
 ) -> list[Planned]:
-    """The trainings of a variant on further seeds that are still missing.
+    """The trainings of a variant on the shared seeds that are still missing.
 
-    Each is judged like a trial of its own, by the sweep's own rule.
+    Each is judged like a trial of its own, by the sweep's own rule. The first seed is the variant's
+    own, unless it was trained before there were seeds to share. Where weights are kept, a training
+    that has none, and no figures of the test split, is made again.
 
     Args:
         record: the variant.
@@ -122,12 +124,23 @@ def plan_seeds(
         folder: where weights are kept.
         weights: keep those of each chosen epoch.
     """
-    stored = {r.index for r in record.seeds if r.status not in UNTOLD}
+    scored = {score.seed for score in record.scores}
+    stored = {
+        r.index
+        for r in record.seeds
+        if r.status not in UNTOLD
+        and (
+            not weights
+            or r.status != "complete"
+            or r.seed in scored
+            or weights_file(folder, record, "seed", r.index).is_file()
+        )
+    }
     found = []
-    for index in range(1, seeds):
-        if index in stored:
-            continue
+    for index in range(seeds):
         own = variant_seed(seed, index)
+        if index in stored or own == record.seed:
+            continue
         file = weights_file(folder, record, "seed", index)
         made = replace(
             spec,

@@ -43,8 +43,8 @@ def predict(request: Mapping[str, Any]) -> dict[str, Any]:
     figures = []
     for number, file in enumerate(request["weights"]):
         model = restored(spec, prepared, Path(file))
-        probabilities = probabilities_of(model, x, rows)
-        figures.append(_figures(probabilities, y[rows]))
+        probabilities, losses = judged(model, x, y, rows)
+        figures.append(_figures(probabilities, y[rows], losses))
         if number == 0 and request.get("out"):
             out = Path(request["out"])
             out.parent.mkdir(parents=True, exist_ok=True)
@@ -91,10 +91,42 @@ def probabilities_of(model: Any, x: Any, rows: Any) -> Any:
     for first in range(0, len(rows), ROWS_AT_ONCE):
         chosen = rows[first : first + ROWS_AT_ONCE]
         found.append(np.asarray(model(np.ascontiguousarray(x[chosen]), training=False)))
-    probabilities = np.concatenate(found).astype(np.float32)
-    if probabilities.shape[1] == 1:
-        probabilities = np.concatenate([1 - probabilities, probabilities], axis=1)
-    return probabilities
+    return _both_columns(np.concatenate(found))
+
+
+def judged(model: Any, x: Any, y: Any, rows: Any) -> tuple[Any, Any]:
+    """Class probabilities (m, classes), float32, and the data loss of each row (m,), float64.
+
+    The losses are those of training, from the logits: probabilities would have to be cut off near
+    0, and hide what a confident mistake costs.
+
+    Args:
+        model: as built by `models.mlp`.
+        x, y: raw features and labels of all rows, (n, ...) and (n,).
+        rows: which rows (m,).
+    """
+    import numpy as np
+    import tensorflow as tf
+
+    from tuner.training.losses import row_losses
+
+    probabilities, losses = [], []
+    for first in range(0, len(rows), ROWS_AT_ONCE):
+        chosen = rows[first : first + ROWS_AT_ONCE]
+        predicted = model(np.ascontiguousarray(x[chosen]), training=False)
+        labels = tf.constant(np.asarray(y[chosen]).astype(np.int32))
+        classes = max(2, int(predicted.shape[1]))
+        losses.append(np.asarray(row_losses(labels, predicted, classes), np.float64))
+        probabilities.append(np.asarray(predicted))
+    return _both_columns(np.concatenate(probabilities)), np.concatenate(losses)
+
+
+def _both_columns(probabilities: Any) -> Any:
+    """Of two classes both columns, (m, 2)."""
+    import numpy as np
+
+    found = probabilities.astype(np.float32)
+    return np.concatenate([1 - found, found], axis=1) if found.shape[1] == 1 else found
 
 
 def part_of(prepared: Prepared, spec: TrialSpec, part: str) -> tuple[Any, Any, Any]:
@@ -114,16 +146,15 @@ def part_of(prepared: Prepared, spec: TrialSpec, part: str) -> tuple[Any, Any, A
     return prepared.x_train, y, train if part == "train" else validation
 
 
-def _figures(probabilities: Any, labels: Any) -> dict[str, float]:
+def _figures(probabilities: Any, labels: Any, losses: Any) -> dict[str, float]:
     import numpy as np
 
-    chosen = np.clip(probabilities[np.arange(len(labels)), labels], 1e-7, None)
     hits = probabilities.argmax(axis=1) == labels
     if probabilities.shape[1] == 2:  # as in training: the second class lies above one half
         hits = (probabilities[:, 1] > 0.5) == (labels == 1)
     return {
         "accuracy": float(hits.mean(dtype=np.float64)),
-        "loss": float(-np.log(chosen).mean(dtype=np.float64)),
+        "loss": float(losses.mean()),
         "rows": len(labels),
     }
 

@@ -180,7 +180,8 @@ def _measured(
     last = metrics.epoch == spec.epochs or _stops_early([*before, metrics], spec.early_stopping)
     running = metrics.train_accuracy_running
     wanted = last or metrics.epoch == spec.judge_epoch
-    if measure_train(metrics.epoch, spec.epochs, metrics, running, targets, early=wanted):
+    often = spec.measure_every
+    if measure_train(metrics.epoch, spec.epochs, metrics, running, targets, wanted, often):
         train = engine.measure("train")
         metrics = replace(metrics, train_accuracy=train.accuracy, train_loss=train.loss)
     return metrics, last
