@@ -112,6 +112,13 @@ def test_the_test_split_is_read_for_variants_alone_from_their_own_weights(
         logs = Workspace(folder).logs
         answer = run_errand("tuner.training.inference:predict", request, logs)
         assert found.scores[0].accuracy == answer["figures"][0]["accuracy"]
+        # The same road leads to the figures that training gave.
+        answer = run_errand(
+            "tuner.training.inference:predict", {**request, "part": "validation"}, logs
+        )
+        (again,), last = answer["figures"], found.epochs[-1]
+        assert again["accuracy"] == pytest.approx(last.val_accuracy)
+        assert again["loss"] == pytest.approx(last.val_loss, rel=1e-5)
     weights = Workspace(folder).weights(variants(folder)["drop"].attempt.partition(":")[0])
     assert not list(weights.glob("repeat-*"))  # they have answered what they were kept for
     scores = [s.accuracy for s in variants(folder)["drop"].scores]
@@ -126,6 +133,40 @@ def test_the_same_command_again_trains_and_reads_nothing(
     out, err = tuner(folder, "sweep", "lab.yaml", "--format", "json")
     assert json.loads(out) == raw
     assert "seed" not in err.replace("seeds", "")
+
+
+def test_seeds_and_the_test_split_asked_for_later_are_shared_and_read(tmp_path: Path) -> None:
+    plain = (
+        SWEEP.replace("seeds: 3\n", "")
+        .replace("test: compare\n", "")
+        .replace("trials: 3", "trials: 2")
+    )
+    folder = write(tmp_path / "lab", plain[: plain.index("questions")])
+    tuner(folder, "sweep", "lab.yaml")
+    write(folder, plain[: plain.index("questions")] + "seeds: 2\n")
+    tuner(folder, "sweep", "lab.yaml")
+    shared = {variant_seed(5, 0), variant_seed(5, 1)}
+    for found in variants(folder).values():
+        assert {r.seed for r in found.seeds} == shared
+    write(folder, SWEEP.replace("seeds: 3", "seeds: 2").replace("trials: 3", "trials: 2"))
+    out, _ = tuner(folder, "sweep", "lab.yaml", "--format", "json")
+    for found in variants(folder).values():
+        assert {s.seed for s in found.scores} >= shared
+    assert [q["differences"][0]["pairs"] for q in json.loads(out)["questions"]] == [2, 2]
+
+
+def test_a_sweep_that_searches_nothing_takes_no_more_trials(tmp_path: Path) -> None:
+    text = SWEEP[: SWEEP.index("questions")].replace("trials: 3\n", "")
+    text = text.replace("space: {dropout: {min: 0.1, max: 0.4}}\n", "").replace(
+        "seeds: 3", "seeds: 2"
+    )
+    folder = write(tmp_path / "lab", text)
+    tuner(folder, "sweep", "lab.yaml")
+    _, err = tuner(folder, "sweep", "lab.yaml", "--add", "1", code=2)
+    assert "lab searches nothing: its trials are its variants." in err
+    tuner(folder, "train", "lab", "--as", "one", "--fix", "dropout=0.1")
+    tuner(folder, "train", "lab", "--as", "two", "--fix", "dropout=0.2")
+    tuner(folder, "sweep", "lab")  # those by hand count, and are no reason to refuse
 
 
 def test_more_seeds_and_more_variants_may_be_asked_for_later(
@@ -150,16 +191,15 @@ def test_more_seeds_and_more_variants_may_be_asked_for_later(
 def test_a_sweep_killed_between_two_seeds_goes_on_with_the_next(tmp_path: Path) -> None:
     text = SWEEP.replace("seeds: 3", "seeds: 8").replace("trials: 3", "trials: 2")
     folder = write(tmp_path / "lab", text)
-    process = start(folder, "sweep", "lab.yaml", "--workers", "1")
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        time.sleep(0.05)
-        done = sum(len(r.seeds) for s in summaries(Workspace(folder)) for r in s.records)
-        if done >= 3:
-            break
+    with start(folder, "sweep", "lab.yaml", "--workers", "1") as process:
+        deadline = time.monotonic() + 120
+        done = 0
+        while done < 3 and time.monotonic() < deadline:
+            time.sleep(0.05)
+            done = sum(len(r.seeds) for s in summaries(Workspace(folder)) for r in s.records)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
     assert 3 <= done < 14
-    process.send_signal(signal.SIGKILL)
-    process.wait()
     kept = {name: record.seeds for name, record in variants(folder).items()}
     tuner(folder, "sweep", "lab.yaml", "--workers", "1")
     for name, record in variants(folder).items():

@@ -218,6 +218,9 @@ def _total(request: SweepRequest, plan: Plan, before: Sequence[TrialRecord]) -> 
             )
         return len(before) + request.add
     asked = plan.definition.trials
+    if not plan.definition.space.parameters and request.overrides.trials is None:
+        known = {record.variant for record in before}
+        return len(before) + len(plan.definition.variants.keys() - known)
     return asked if request.overrides.trials is not None else max(asked, len(before))
 
 
