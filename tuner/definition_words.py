@@ -131,7 +131,8 @@ QUESTION_KEYS: dict[str, str] = {
     "than": "the variant, or variants, that each of them is compared with",
     "by": "`targets`: does it meet them? `causes`: why does its loss not fall? A figure, such as "
     "`val_loss`: is it better than the others'? `epochs to TARGET` or `seconds to TARGET` (by the "
-    "clock, beside whatever else the machine does): does it get there sooner? Left out it is `targets`, or `val_accuracy` beside `than`",
+    "clock, beside whatever else the machine does): does it get there sooner? Left out it is "
+    "`targets`, or `val_accuracy` where there is `than`",
 }
 
 DOMAIN_KEYS: dict[str, str] = {
