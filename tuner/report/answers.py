@@ -271,6 +271,8 @@ def _difference_text(of: Variant, than: Variant, found: Difference) -> str:
 def _lacks(by: By) -> str:
     if by.target is not None:
         return f"never reaches {by.target.text}"
+    if by.name.startswith("test_"):
+        return "was not measured on the test rows"
     return f"has no {figure_name(by)}"
 
 
