@@ -35,6 +35,7 @@ from tuner.search.pruners import Pruning
 from tuner.search.pruning import Peer, schedule_of
 from tuner.search.records import summaries
 from tuner.search.repeats import plan_repeats, plan_seeds, spec_of
+from tuner.search.sampling import variant_seed
 from tuner.search.scheduler import Progressed
 from tuner.search.study import SweepStudy
 from tuner.search.ticket import Ticket
@@ -273,8 +274,14 @@ def test_what_is_trained_again_has_the_same_epochs(tmp_path: Path) -> None:
     repeats = plan_repeats(done, 3, again, 2, tmp_path)
     assert [p.spec.epochs for p in repeats] == [7, 7, 7]
     assert [p.spec.early_stopping for p in repeats] == [stop, None, None]  # to reach the epoch
+    # Its own seed is none of those that variants share: all three of them are trained.
     seeds = plan_seeds(done, again, 0, 3, tmp_path, weights=False)
-    assert [(p.spec.epochs, p.spec.early_stopping) for p in seeds] == [(7, stop)] * 2
+    assert [(p.spec.epochs, p.spec.early_stopping) for p in seeds] == [(7, stop)] * 3
+    shared = replace(done, seed=variant_seed(0, 0))
+    assert [p.repeat.index for p in plan_seeds(shared, again, 0, 3, tmp_path, weights=False)] == [
+        1,
+        2,
+    ]
 
 
 # Early stopping by patience
