@@ -335,15 +335,16 @@ def _points(share: float) -> str:
 # --- causes -----------------------------------------------------------------------------------
 
 
-def findings_in(variant: Variant) -> Findings | None:
-    """What the gradients of a variant's own trial say; None where they were not noted."""
-    if variant.gradients is None or not variant.trainings:
+def findings_in(entry: Entry) -> Findings | None:
+    """What the gradients of a trial say of its loss; None where they were not noted."""
+    record = entry.record
+    if record.gradients is None or not record.epochs:
         return None
-    return findings_of(variant.trainings[0].epochs, variant.gradients)
+    return findings_of(record.epochs, record.gradients)
 
 
 def _causes(variant: Variant) -> str:
-    found = findings_in(variant)
+    found = findings_in(variant.entry)
     if found is None:
         return f"{variant.name}: its gradients were not noted."
     return f"{variant.name}: {findings_text(found)}"

@@ -14,7 +14,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from tuner.report.answers import findings_text
+from tuner.report.answers import findings_in, findings_text
 from tuner.report.confirmation_table import ConfirmationBlock
 from tuner.report.ranking import Rank
 from tuner.report.selection import Entry, Outcome, window_text
@@ -23,7 +23,6 @@ from tuner.report.trial_view import (
     METRICS_SHOWN,
     TrialDetails,
     epochs_done,
-    finding_of,
     margin_text,
     reason_text,
     seconds_per_epoch,
@@ -154,7 +153,7 @@ def facts(page: TrialPage) -> list[tuple[str, str]]:
     if record.started is not None:
         word = "began" if record.ended is None else "trained"
         found.append((word, DOT.join(_times(entry))))
-    if (finding := finding_of(entry)) is not None:
+    if (finding := findings_in(entry)) is not None:
         found.append(("gradients", findings_text(finding)))
     found.append(("attempts", _attempts(entry)))
     found.append(("seed", str(record.seed)))

@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tuner.report.answers import findings_text
-from tuner.report.causes import Findings, findings_of
+from tuner.report.answers import findings_in, findings_text
 from tuner.report.jsonout import SCHEMA, entry_json, finite
 from tuner.report.selection import Entry, Outcome
 from tuner.report.sentences import bounds, standing, tried
@@ -240,14 +239,8 @@ def trial_json(details: TrialDetails) -> dict[str, Any]:
     return clean
 
 
-def finding_of(entry: Entry) -> Findings | None:
-    """What the trial's gradients say of its loss; None where they were not noted."""
-    log = entry.record.gradients
-    return None if log is None or not entry.record.epochs else findings_of(entry.record.epochs, log)
-
-
 def _finding_json(entry: Entry) -> dict[str, Any] | None:
-    found = finding_of(entry)
+    found = findings_in(entry)
     return None if found is None else {**asdict(found), "text": findings_text(found)}
 
 

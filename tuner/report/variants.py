@@ -224,11 +224,6 @@ def spread_of(values: Sequence[float]) -> Spread | None:
     return Spread(fmean(values), stdev(values) if len(values) > 1 else None, len(values))
 
 
-def against_first(variants: Sequence[Variant], by: By) -> tuple[Difference, ...]:
-    """Every other variant against the first one; their intervals hold together."""
-    return tuple(difference(v, variants[0], by, len(variants) - 1) for v in variants[1:])
-
-
 def difference(of: Variant, than: Variant, by: By, comparisons: int = 1) -> Difference:
     """How much `of` differs from `than`, seed by seed.
 

@@ -13,10 +13,10 @@ from rich.console import ConsoleRenderable, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tuner.questions import FIGURES, By
-from tuner.report.answers import WORDS, Answer, Verdict, findings_in, findings_text
+from tuner.questions import FIGURES
+from tuner.report.answers import WORDS, Answer, Verdict, findings_in, findings_text, unasked
 from tuner.report.tables import new_table
-from tuner.report.variants import Difference, Spread, Variant, against_first
+from tuner.report.variants import Difference, Spread, Variant
 from tuner.report.wording import plural
 
 ACCURACIES = (("val", "val_accuracy"), ("train", "train_accuracy"))
@@ -74,9 +74,8 @@ def variants_block(variants: Sequence[Variant]) -> ConsoleRenderable:
 
 def _differences(variants: Sequence[Variant]) -> list[RenderableType]:
     """Every other variant against the first, by accuracy and by loss."""
-    found = {by: against_first(variants, By.parse(by)) for by in ("val_accuracy", "val_loss")}
     table = _table("val accuracy", "val loss")
-    for accuracy, loss in zip(*found.values(), strict=True):
+    for accuracy, loss in zip(*(a.differences for a in unasked(variants)), strict=True):
         table.add_row(Text(accuracy.of), _interval(accuracy), _interval(loss))
     head = f"Against {variants[0].name}, seed by seed"
     return [Text(head, "bold"), table, Text(TOGETHER, "dim")]
@@ -111,7 +110,7 @@ def answers_block(answers: Iterable[Answer]) -> ConsoleRenderable:
 
 def variant_json(variant: Variant) -> dict[str, Any]:
     """A variant with its figures over seeds, each training's own among them."""
-    findings = findings_in(variant)
+    findings = findings_in(variant.entry)
     return {
         "variant": variant.name,
         "trial": variant.trial,
