@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from tuner.definition import SweepDefinition, parse
@@ -156,3 +157,18 @@ def outcome(
     """What these trials show; `more` are fields of the outcome."""
     made = select(study, "fashion", trials, parse_targets(targets), "best", len(trials))
     return replace(made, **more)
+
+
+def open_in(driver: Any, file: Path, width: int, height: int, scheme: str) -> Any:
+    """Open a page in a window of a size, light or dark, a phone's below 500 pixels; the driver."""
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    features = [
+        {"name": "prefers-color-scheme", "value": scheme},
+        {"name": "prefers-reduced-motion", "value": "reduce"},
+    ]
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    driver.get("about:blank")
+    driver.get_log("browser")
+    driver.get(file.as_uri())
+    return driver

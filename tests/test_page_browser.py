@@ -104,19 +104,7 @@ def opened(driver: Any, page: Path) -> Callable[..., Any]:
     """Opens the page in a window of some size, light or dark."""
 
     def open_page(window: str = "desktop", scheme: str = "light") -> Any:
-        width, height = WINDOWS[window]
-        size = {"width": width, "height": height, "deviceScaleFactor": 1}
-        phone = {"mobile": window == "phone"}
-        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {**size, **phone})
-        features = [
-            {"name": "prefers-color-scheme", "value": scheme},
-            {"name": "prefers-reduced-motion", "value": "reduce"},
-        ]
-        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-        driver.get("about:blank")
-        driver.get_log("browser")
-        driver.get(page.as_uri())
-        return driver
+        return pages.open_in(driver, page, *WINDOWS[window], scheme)
 
     return open_page
 

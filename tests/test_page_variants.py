@@ -535,17 +535,7 @@ def opened(driver: Any, file: Path) -> Callable[..., Any]:
     """Opens the page in a window of a size, light or dark."""
 
     def open_page(width: int, height: int, scheme: str = "light") -> Any:
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
-        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        features = [
-            {"name": "prefers-color-scheme", "value": scheme},
-            {"name": "prefers-reduced-motion", "value": "reduce"},
-        ]
-        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-        driver.get("about:blank")
-        driver.get_log("browser")
-        driver.get(file.as_uri())
-        return driver
+        return pages.open_in(driver, file, width, height, scheme)
 
     return open_page
 

@@ -17,7 +17,6 @@ from tuner.questions import FIGURES
 from tuner.report.answers import WORDS, Answer, Verdict, findings_in, findings_text, unasked
 from tuner.report.tables import new_table
 from tuner.report.variants import Difference, Spread, Variant
-from tuner.report.wording import plural
 
 ACCURACIES = (("val", "val_accuracy"), ("train", "train_accuracy"))
 LOSSES = (
@@ -49,9 +48,8 @@ def variants_block(variants: Sequence[Variant]) -> ConsoleRenderable:
     """Two tables: accuracies and losses, a row a variant."""
     seeds = sorted({len(v.trainings) for v in variants})
     over = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-    parts: list[RenderableType] = [
-        Text(f"Variants, mean ± spread over {over} {plural('seed', seeds[-1])}", "bold")
-    ]
+    several = f", mean ± spread over {over} seeds" if seeds[-1] > 1 else ""
+    parts: list[RenderableType] = [Text(f"Variants{several}", "bold")]
     tested = any(v.spread("test_accuracy") for v in variants)
     table = _table("meets", *(name for name, _ in ACCURACIES), "best val", *["test"] * tested)
     for variant in variants:
