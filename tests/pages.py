@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -171,4 +172,10 @@ def open_in(driver: Any, file: Path, width: int, height: int, scheme: str) -> An
     driver.get("about:blank")
     driver.get_log("browser")
     driver.get(file.as_uri())
+    # On a busy machine the driver may come back before the page's script has run.
+    script = "return location.href === arguments[0] && document.readyState === 'complete'"
+    end = time.monotonic() + 60
+    while not driver.execute_script(script, file.as_uri()):
+        assert time.monotonic() < end, f"{file} does not load"
+        time.sleep(0.05)
     return driver

@@ -406,18 +406,24 @@
     refresh();
   });
   let before;
+  function redrawAll() {
+    for (const name of charts.keys()) {
+      // One chart that cannot be drawn does not take the others off the paper.
+      try { draw(name); Plotly.Plots.resize(charts.get(name).plot); } catch (error) { console.error(name, error); }
+    }
+  }
   addEventListener("beforeprint", () => {
     before = root.dataset.theme;
     root.dataset.theme = "light";
     $("main").style.width = "680px";
     for (const panel of all(".wrong, .variables")) panel.hidden = false;
-    for (const name of charts.keys()) { draw(name); Plotly.Plots.resize(charts.get(name).plot); }
+    redrawAll();
   });
   addEventListener("afterprint", () => {
     if (before) root.dataset.theme = before;
     else delete root.dataset.theme;
     $("main").style.width = "";
     for (const tabs of lists) choose(tabs, chosen(tabs));
-    for (const name of charts.keys()) { draw(name); Plotly.Plots.resize(charts.get(name).plot); }
+    redrawAll();
   });
 })();
