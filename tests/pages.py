@@ -12,8 +12,9 @@ from typing import Any
 
 from tuner.definition import SweepDefinition, parse
 from tuner.report.selection import Outcome, select
+from tuner.scores import TestScore
 from tuner.targets import parse_targets
-from tuner.trial import EpochMetrics, Repeat, SplitSpec, TestScore, TrialRecord, TrialSpec
+from tuner.trial import EpochMetrics, Repeat, SplitSpec, TrialRecord, TrialSpec
 
 TARGETS = "val_accuracy >= 0.90 and train_accuracy < 0.95"
 

@@ -8,12 +8,14 @@ import math
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.utils.class_weight import compute_class_weight
 from test_training import Alone
 
 from tuner.data.builtin import load_digits
@@ -162,6 +164,77 @@ def test_weights_are_those_of_model_fit(
     # always black), optimizers that divide by its root turn that into a step of a visible size.
     assert _distance(found, wanted) < 0.002 * _distance(before, wanted)
     assert _furthest(found, wanted) < 0.05 * _furthest(before, wanted)
+
+
+@pytest.fixture(scope="module")
+def lopsided(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Prepared]:
+    """The digits, but few of the first class, for each head."""
+    folder = tmp_path_factory.mktemp("lopsided")
+
+    @cache
+    def made(head: str) -> Prepared:
+        whole = load_digits()
+        y = whole.y_train.astype(int)
+        if head == "sigmoid":
+            y = (y >= 2).astype(int)
+        kept = (y != 0) | (np.arange(len(y)) % 8 == 0)
+        rare = replace(
+            whole,
+            name=f"lopsided-{head}",
+            x_train=whole.x_train[kept],
+            y_train=y[kept].astype(np.uint8),
+            x_test=None,
+            y_test=None,
+            class_names=("small", "large") if head == "sigmoid" else whole.class_names,
+        )
+        return prepare(rare, folder)
+
+    return made
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("head", ["softmax", "sigmoid", "one-hot"])
+def test_weights_of_classes_are_those_of_model_fit(
+    lopsided: Callable[[str], Prepared], optimizer: str, head: str
+) -> None:
+    """As above, with `fit(class_weight=…)`; and without them it would be another training."""
+    data = lopsided(head)
+    params: Params = {"optimizer": optimizer, "l2": 0.01, "class_weight": "balanced"}
+    params["learning_rate"] = 0.01 if optimizer == "sgd" else 0.002
+    if head == "one-hot":
+        params["loss"] = "categorical_crossentropy"
+    spec = spec_of(data, params, epochs=2)
+    ours, engine = compiled(spec), engine_for(replace(spec, engine="fit"))(spec)
+    index = ours._rows["train"].index
+    classes, labels = np.unique(data.y_train[index], return_inverse=True)
+    weights = compute_class_weight("balanced", classes=classes, y=labels)
+    assert max(weights) > 2 * min(weights)
+    given = dict(enumerate(weights.tolist()))
+    assert engine._class_weight == pytest.approx(given, rel=1e-6)
+    steps = math.ceil(len(index) / 64)
+    model, plain = in_keras(spec, data, 2 * steps), in_keras(spec, data, 2 * steps)
+    before = model.get_weights()
+    for epoch in range(2):
+        order = np.random.default_rng(epoch).permutation(index)
+        running = ours.train_on(order)
+        rows = (data.x_train[order], labels_for(spec, data, order))
+        how: dict[str, Any] = {"batch_size": 64, "shuffle": False, "verbose": 0}
+        history = model.fit(*rows, class_weight=given, **how).history
+        plain.fit(*rows, **how)
+        assert running.loss_penalised == pytest.approx(history["loss"][0], rel=1e-4)
+        assert running.accuracy == pytest.approx(history["accuracy"][0], abs=1e-6)
+    found, wanted = ours._network.model.get_weights(), model.get_weights()
+    assert _distance(found, wanted) < 0.002 * _distance(before, wanted)
+    assert _furthest(found, wanted) < 0.05 * _furthest(before, wanted)
+    assert _distance(found, plain.get_weights()) > 0.05 * _distance(before, wanted)
+    # What is measured knows no weights.
+    held_out = ours._rows["validation"].index
+    loss, accuracy = model.evaluate(
+        data.x_train[held_out], labels_for(spec, data, held_out), verbose=0
+    )
+    figures = ours.measure("validation")
+    assert figures.loss + ours.penalty() == pytest.approx(loss, rel=1e-3)
+    assert figures.accuracy == pytest.approx(accuracy, abs=2 / len(held_out))
 
 
 def _furthest(some: list[Any], others: list[Any]) -> float:
@@ -328,6 +401,7 @@ def test_trials_of_one_shape_share_a_compilation(digits: Prepared) -> None:
         {"schedule": "cosine"},
         {"momentum": 0.0},
         {"batch_size": 32},
+        {"class_weight": "none"},
     ):
         other = compiled(spec_of(digits, {**base, **change}))
         other.train_epoch()
@@ -341,6 +415,7 @@ def test_trials_of_one_shape_share_a_compilation(digits: Prepared) -> None:
         {"optimizer": "adam"},
         {"initializer": "he_normal"},
         {"loss": "categorical_crossentropy"},
+        {"class_weight": "balanced"},
     ):
         params = {k: v for k, v in {**base, **change}.items() if k != "momentum"}
         assert compiled(spec_of(digits, params))._network is not made._network

@@ -36,20 +36,13 @@ from tuner.report.confirmation import (
     pass_interval,
 )
 from tuner.report.selection import select
+from tuner.scores import TestScore
 from tuner.search.records import summaries
 from tuner.search.repeats import plan_repeats
 from tuner.search.study import SweepStudy
 from tuner.targets import Target, parse_targets
 from tuner.training.base import Link
-from tuner.trial import (
-    EpochMetrics,
-    Repeat,
-    SplitSpec,
-    TestScore,
-    TrialRecord,
-    TrialResult,
-    TrialSpec,
-)
+from tuner.trial import EpochMetrics, Repeat, SplitSpec, TrialRecord, TrialResult, TrialSpec
 from tuner.workspace import Workspace
 
 FLOOR, CEILING = parse_targets("val >= 0.9 and train < 0.95")

@@ -134,7 +134,7 @@ def test_the_best_that_breaks_only_the_ceiling(
     targets: str, rows: list[Row], found: tuple[int, float] | None
 ) -> None:
     best = beyond([trial(3, rows)], parse_targets(targets))
-    assert (best and (best.epoch, best.val_accuracy)) == found
+    assert (best and (best.epoch, best.score)) == found
     assert best is None or best.trial == 3
 
 

@@ -31,11 +31,12 @@ from tuner.report.figures.diagnosing import (
 from tuner.report.figures.gradients import gradient_chart
 from tuner.report.page.mistakes import worst
 from tuner.report.selection import Outcome, select
+from tuner.scores import VariantScore
 from tuner.search import records as stored
 from tuner.targets import parse_targets
 from tuner.tracking.apart import view_from_json, view_to_json
 from tuner.tracking.base import TrialView
-from tuner.trial import EpochMetrics, Repeat, SplitSpec, TrialRecord, VariantScore
+from tuner.trial import EpochMetrics, Repeat, SplitSpec, TrialRecord
 
 TARGETS = (*parse_targets("val >= 90%"), *parse_targets("train < 95%"))
 EPOCHS = (

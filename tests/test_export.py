@@ -33,7 +33,8 @@ from tuner.parameters import CATALOGUE, complete
 from tuner.report.model_card import CardFacts, escaped, model_card
 from tuner.report.script import ScriptFacts, script
 from tuner.report.selection import Outcome
-from tuner.trial import EpochMetrics, Params, ParamValue, Repeat, SplitSpec, TestScore
+from tuner.scores import TestScore
+from tuner.trial import EpochMetrics, Params, ParamValue, Repeat, SplitSpec
 from tuner.workspace import Workspace
 
 DEFINITION = """\

@@ -17,16 +17,9 @@ from tuner.report.figures import pictures
 from tuner.report.figures.look import AREAS, COLORS, MARKS
 from tuner.report.page.charts_base import KINDS
 from tuner.report.selection import Outcome, select
+from tuner.scores import TestScore
 from tuner.targets import parse_targets
-from tuner.trial import (
-    EpochMetrics,
-    Repeat,
-    RepeatKind,
-    SplitSpec,
-    TestScore,
-    TrialRecord,
-    TrialState,
-)
+from tuner.trial import EpochMetrics, Repeat, RepeatKind, SplitSpec, TrialRecord, TrialState
 
 TARGETS = (*parse_targets("val >= 90%"), *parse_targets("train < 95%"))
 LONG = "a $very_long^name$ with <b>markup</b> & more " * 5

@@ -28,7 +28,8 @@ from tuner.report.page.variants import nice, section_of, told_apart
 from tuner.report.page.words import typeset
 from tuner.report.selection import Outcome, select
 from tuner.report.variants import Variant
-from tuner.trial import EpochMetrics, Repeat, SplitSpec, TrialRecord, VariantScore
+from tuner.scores import VariantScore
+from tuner.trial import EpochMetrics, Repeat, SplitSpec, TrialRecord
 
 __all__ = ["driver"]  # a fixture
 

@@ -37,8 +37,9 @@ from tuner.report.trial_view import (
     trial_json,
     trial_sentence,
 )
+from tuner.scores import TestScore
 from tuner.targets import METRICS, parse_targets
-from tuner.trial import EpochMetrics, Repeat, RepeatKind, SplitSpec, TestScore, TrialRecord
+from tuner.trial import EpochMetrics, Repeat, RepeatKind, SplitSpec, TrialRecord
 
 TARGETS = parse_targets("val_accuracy >= 0.90 and train_accuracy < 0.95")
 GOOD = [(0.905, 0.932), (0.906, 0.931), (0.904, 0.933), (0.905, 0.930), (0.906, 0.932)]

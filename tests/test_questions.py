@@ -130,7 +130,7 @@ def test_a_variant_called_search_is_a_variant() -> None:
 @pytest.mark.parametrize("by", [By("targets"), By("causes"), *(By("figure", f) for f in FIGURES)])
 def test_what_decides_is_read_back(by: By) -> None:
     assert By.parse(by.text) == by
-    assert by.more_is_better == (by.name.endswith("accuracy"))
+    assert by.more_is_better == by.name.endswith(("accuracy", "f1"))
 
 
 @pytest.mark.parametrize("file", available(ROOT).values(), ids=available(ROOT))
@@ -195,7 +195,8 @@ def of(rest: str, more: str = "") -> str:
 
 
 FIGURE_WORDS = (
-    "must be targets, causes, one of val_accuracy, train_accuracy, test_accuracy, val_loss, "
+    "must be targets, causes, one of val_accuracy, val_balanced_accuracy, val_macro_f1, "
+    "train_accuracy, test_accuracy, val_loss, "
     "val_loss_penalised, train_loss, train_loss_penalised, test_loss, accuracy_gap, or such as "
     "`epochs to val_accuracy >= 0.95`, not "
 )
@@ -431,7 +432,8 @@ MISTAKES: list[tuple[str, str, bool]] = [
         of("of: wide\n    than: plain\n    by: epochs to speed > 1"),
         "line 9, questions[0].by:\n"
         "    unknown metric 'speed'; known are train_accuracy, val_accuracy, train_loss, val_loss, "
-        "accuracy_gap, parameters, and train, val, gap, params for short\n"
+        "accuracy_gap, parameters, val_balanced_accuracy, val_macro_f1, and train, val, gap, "
+        "params for short\n"
         "      speed > 1\n"
         "      ^",
         True,

@@ -9,14 +9,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tuner.contradictions import check_targets
 from tuner.errors import TargetError
 from tuner.targets import (
+    BY_CLASS,
     LARGE_VIOLATION,
     METRICS,
     OPS,
     Target,
-    check_targets,
     measures_train,
+    objective_metric,
     parse_targets,
     unique,
 )
@@ -42,6 +44,18 @@ VALID = [
     ("validation > 0.9", ["val_accuracy > 0.9"]),
     ("val_acc > 0.9", ["val_accuracy > 0.9"]),
     ("train_acc < 0.9", ["train_accuracy < 0.9"]),
+    ("val_balanced_accuracy >= 0.9", ["val_balanced_accuracy >= 0.9"]),
+    ("balanced_accuracy >= 90%", ["val_balanced_accuracy >= 0.9"]),
+    ("balanced accuracy >= 90 %", ["val_balanced_accuracy >= 0.9"]),
+    ("Balanced\n Accuracy≥.9", ["val_balanced_accuracy >= 0.9"]),
+    ("90% < balanced accuracy", ["val_balanced_accuracy > 0.9"]),
+    ("val_macro_f1 > 0.8", ["val_macro_f1 > 0.8"]),
+    ("macro_f1 > 80%", ["val_macro_f1 > 0.8"]),
+    ("macro F1 > 0.8", ["val_macro_f1 > 0.8"]),
+    (
+        "macro f1 >= 80% and balanced accuracy >= 85% with train < 99%",
+        ["val_macro_f1 >= 0.8", "val_balanced_accuracy >= 0.85", "train_accuracy < 0.99"],
+    ),
     ("gap < 5%", ["accuracy_gap < 0.05"]),
     ("accuracy_gap >= -0.05", ["accuracy_gap >= -0.05"]),
     ("gap > -5%", ["accuracy_gap > -0.05"]),
@@ -83,7 +97,7 @@ VALID = [
 
 KNOWN = (
     "known are train_accuracy, val_accuracy, train_loss, val_loss, accuracy_gap, parameters,"
-    " and train, val, gap, params for short"
+    " val_balanced_accuracy, val_macro_f1, and train, val, gap, params for short"
 )
 COMMA = "a comma begins another target: write 0.9 with a point and 50000 without a separator"
 EXAMPLE = "write for example val >= 0.9"
@@ -144,6 +158,26 @@ INVALID = [
         "val accuracy > .9",
         "expected >=, >, <= or < after 'val', found 'accuracy' (did you mean val_accuracy?)",
         "~~~~^",
+    ),
+    (
+        "val balanced accuracy > .9",
+        "after 'val', found 'balanced' (did you mean val_balanced_accuracy?)",
+        "~~~~^",
+    ),
+    ("balanced > .9", "unknown metric 'balanced'", "^"),
+    ("f1 > .9", "'f1' of which average? Write macro_f1", "^"),
+    ("macro-f1 > .9", "unknown metric 'macro-f1' (did you mean macro_f1?)", "^"),
+    ("train_macro_f1 > .9", "(did you mean val_macro_f1?)", "^"),
+    (
+        "balanced accuracy .9",
+        "expected >=, >, <= or < after 'accuracy', found '.9'",
+        "~~~~~~~~~~~~~~~~~~^",
+    ),
+    ("macro f1", "an operator is missing after 'f1': expected >=, >, <= or <", "~~~~~~~~^"),
+    (
+        "macro f1 >= 80",
+        "val_macro_f1 lies between 0 and 1: did you mean 80%?",
+        "~~~~~~~~~~~~^",
     ),
     # operators
     ("val => .9", "unknown operator '=>': write >=", "~~~~^"),
@@ -261,6 +295,8 @@ def test_no_target_is_made_of_nonsense(metric: str, op: str, value: float) -> No
         ("train < 0.95", 0.95, 1e-7, 0.0),
         ("train < 0.95", 0.97, 2.0 + 1e-7, -2.0),
         ("gap <= 0.05", 0.1, 5.0, -5.0),
+        ("balanced accuracy >= 0.9", 0.88, 2.0, -2.0),
+        ("macro f1 >= 0.9", 0.93, 0.0, 3.0),
         ("val_loss <= 0.3", 0.4, 2.0, -2.0),
         ("val_loss < 0.3", 0.2, 0.0, 2.0),
         ("parameters <= 50000", 60000, 2.0, -2.0),
@@ -284,7 +320,7 @@ def test_what_is_not_a_figure_is_never_met(op: str, figure: float | None) -> Non
 
 
 def limits(metric: str) -> st.SearchStrategy[float]:
-    if metric.endswith("_accuracy"):
+    if metric.endswith("_accuracy") or metric in BY_CLASS:
         return st.floats(0, 1)
     if metric == "accuracy_gap":
         return st.floats(-1, 1)
@@ -502,6 +538,25 @@ def contradicting(draw: st.DrawFn) -> list[Target]:
 def test_a_contradiction_does_not_go_away(targets: list[Target], more: Target) -> None:
     assert check_targets(targets)
     assert check_targets([*targets, more])
+
+
+@pytest.mark.parametrize(
+    ("text", "metric"),
+    [
+        ("val >= 0.9 and train < 0.95", "val_accuracy"),
+        ("train < 0.95 and params < 100", "val_accuracy"),
+        ("balanced accuracy >= 0.9", "val_balanced_accuracy"),
+        ("val >= 0.9, macro f1 >= 0.9", "val_macro_f1"),
+        ("macro f1 >= 0.9, val >= 0.9, balanced accuracy >= 0.8", "val_macro_f1"),
+        ("balanced accuracy >= 0.8, macro f1 >= 0.9", "val_balanced_accuracy"),
+    ],
+)
+def test_what_a_study_maximises(text: str, metric: str) -> None:
+    assert objective_metric(parse_targets(text)) == metric
+
+
+def test_without_targets_a_study_maximises_val_accuracy() -> None:
+    assert objective_metric(()) == "val_accuracy"
 
 
 def test_unique_keeps_the_first_mention() -> None:

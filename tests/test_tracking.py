@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 
 import tuner
 from tuner.errors import TrackingError
+from tuner.scores import TestScore
 from tuner.search.pruning import Peer, Rivals, overfit_reason
 from tuner.targets import parse_targets
 from tuner.tracking.apart import RecorderApart
@@ -46,15 +47,7 @@ from tuner.tracking.naming import (
     trial_points,
     trial_tags,
 )
-from tuner.trial import (
-    EpochMetrics,
-    Repeat,
-    RepeatKind,
-    SplitSpec,
-    TestScore,
-    TrialRecord,
-    TrialState,
-)
+from tuner.trial import EpochMetrics, Repeat, RepeatKind, SplitSpec, TrialRecord, TrialState
 
 START = 1_790_000_000.25
 EPOCH_1 = EpochMetrics(

@@ -24,7 +24,8 @@ from tuner.report.markdown import to_markdown
 from tuner.report.selection import Outcome, select
 from tuner.report.variants import Spread, Variant, difference, spread_of, variants_of
 from tuner.report.variants_table import answers_block, variants_block
-from tuner.trial import EpochMetrics, Repeat, SplitSpec, TrialRecord, VariantScore
+from tuner.scores import VariantScore
+from tuner.trial import EpochMetrics, Repeat, SplitSpec, TrialRecord
 
 SWEEP = """\
 dataset: digits

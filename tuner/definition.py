@@ -7,18 +7,20 @@ mistakes, those of overrides included, because overrides are applied before anyt
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from tuner.asked import Asked, in_space
 from tuner.definition_checks import check
 from tuner.definition_overrides import Overrides, apply
 from tuner.definition_yaml import read
 from tuner.errors import DefinitionError, StudyError, UsageError, nearest
-from tuner.parameters import epochs_of, show
+from tuner.parameters import epochs_of, is_own, show
 from tuner.questions import Question
-from tuner.space import Range, Space
+from tuner.reading import Reading, name_of
+from tuner.space import Range, Space, grid
 from tuner.targets import Target
 from tuner.trial import EarlyStopping, EpochRule, Params, SplitSpec
 
@@ -49,8 +51,8 @@ class SweepDefinition:
     Attributes:
         name: the file's name without its ending.
         source: the path it was read from, or `built-in`.
-        dataset: a data set's name; whether it exists is the registry's business.
-        model: `mlp`.
+        dataset: a data set's name or a path; whether it exists is the registry's business.
+        model: `mlp`, `cnn`, or one of the user's own as `package.module:attribute`.
         epochs: of a full trial, >= 1.
         epoch: which epoch stands for a trial.
         trials: logical trials of the study, variants included, >= 1.
@@ -68,6 +70,8 @@ class SweepDefinition:
         test: `compare` (variants on the test split, once all trials are there) or None.
         diagnostics: some of `gradients`, `misclassified` and `curves`.
         questions: what the variants are to answer.
+        asked: what a model of the user's own asks for; in `space`, unless it is fixed.
+        reading: how data of the user's own is read.
     """
 
     name: str
@@ -91,6 +95,13 @@ class SweepDefinition:
     test: Literal["compare"] | None = None
     diagnostics: tuple[str, ...] = ()
     questions: tuple[Question, ...] = ()
+    asked: tuple[Asked, ...] = ()
+    reading: Reading = field(default_factory=Reading)
+
+    @property
+    def data_name(self) -> str:
+        """The data set's name for a person: of a path its last part, without ending."""
+        return name_of(self.dataset)
 
     @property
     def epochs_text(self) -> str:
@@ -112,6 +123,7 @@ class SweepDefinition:
         """The same as keys of a sweep file: `parse` of its JSON text gives this definition back."""
         raw: dict[str, Any] = {
             "dataset": self.dataset,
+            **self.reading.to_json(),
             "model": self.model,
             "engine": self.engine,
             "epochs": self.epochs,
@@ -123,7 +135,7 @@ class SweepDefinition:
             "pruner": self.pruner,
             "seed": self.seed,
             "targets": [target.text for target in self.targets],
-            "space": self.space.to_json(),
+            "space": without(self.space, self.asked).to_json(),
             "fixed": self.fixed,
             "variants": self.variants,
         }
@@ -137,6 +149,8 @@ class SweepDefinition:
             raw["diagnostics"] = list(self.diagnostics)
         if self.questions:
             raw["questions"] = [question.to_json() for question in self.questions]
+        if self.asked:
+            raw["asked"] = [one.to_json() for one in self.asked]
         return raw
 
 
@@ -231,7 +245,8 @@ def parse(
         raise DefinitionError(source, problems.sorted())
     stopping = model.early_stopping
     test = model.validation == "test"
-    trials = model.trials if draft.space.parameters else min(model.trials, len(draft.variants))
+    searches = bool(draft.space.parameters) or is_own(model.model)
+    trials = model.trials if searches else min(model.trials, len(draft.variants))
     return SweepDefinition(
         name=name,
         source=source,
@@ -253,11 +268,12 @@ def parse(
         fixed=draft.fixed,
         variants=draft.variants,
         early_stopping=EarlyStopping(stopping.monitor, stopping.patience) if stopping else None,
-        engine=model.engine,
+        engine="fit" if is_own(model.model) else model.engine,
         seeds=model.seeds,
         test=model.test,
         diagnostics=tuple(dict.fromkeys(model.diagnostics)),
         questions=draft.questions,
+        reading=draft.reading,
     )
 
 
@@ -269,8 +285,41 @@ def restore(
     A study that was kept before there was a choice of engines was trained by `fit`.
     """
     # Not escaped: YAML reads the two halves of an escaped emoji as two characters.
-    text = json.dumps({"engine": ENGINE_BEFORE, **raw}, ensure_ascii=False)
-    return parse(text, f"study {study}", study, overrides, kept=True)
+    keys = {key: value for key, value in raw.items() if key != "asked"}
+    if is_own(str(raw.get("model"))):
+        keys.pop("engine", None)
+    else:
+        keys = {"engine": ENGINE_BEFORE, **keys}
+    text = json.dumps(keys, ensure_ascii=False)
+    found = parse(text, f"study {study}", study, overrides, kept=True)
+    return asking(found, [Asked.from_json(one) for one in raw.get("asked", ())])
+
+
+def asking(definition: SweepDefinition, asked: Iterable[Asked]) -> SweepDefinition:
+    """The definition with what its model asks for in its space, but for what is fixed.
+
+    Raises:
+        UsageError: a grid cannot be made of it.
+    """
+    asked = tuple(asked)
+    own = without(definition.space, definition.asked).parameters
+    held = {*definition.fixed, *(parameter.name for parameter in own)}
+    space = Space((*own, *in_space(asked, held)), definition.model)
+    if asked and definition.sampler == "grid":
+        try:
+            grid(space, definition.fixed)
+        except ValueError as error:
+            raise UsageError(
+                f"{definition.name}: no grid can be made of what the model asks for: {error}.\n"
+                "Use another sampler, or hold it under fixed."
+            ) from error
+    return replace(definition, space=space, asked=asked)
+
+
+def without(space: Space, asked: Iterable[Asked]) -> Space:
+    """The space without what a model asks for: what the sweep file itself searches."""
+    names = {one.name for one in asked}
+    return Space(tuple(p for p in space.parameters if p.name not in names), space.model)
 
 
 # --- comparing --------------------------------------------------------------------------------

@@ -13,15 +13,26 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from tuner.contradictions import check_targets
 from tuner.definition_domains import accept, known, read_domains
+from tuner.definition_models import check_parameters, own_value
 from tuner.definition_questions import check_comparison, read_questions
 from tuner.definition_schema import FOREIGN_TOP, FileModel, structure
 from tuner.definition_yaml import KeyPath, Problems
 from tuner.errors import TargetError
-from tuner.parameters import CATALOGUE, complete, in_order, overlay, show
+from tuner.parameters import (
+    CATALOGUE,
+    OWN_PARAMETERS,
+    complete,
+    in_order,
+    is_own,
+    overlay,
+    show,
+)
 from tuner.questions import Question
+from tuner.reading import Reading, is_path
 from tuner.space import Choices, Condition, Domain, Parameter, Space, grid
-from tuner.targets import Target, check_targets, parse_targets, unique
+from tuner.targets import Target, parse_targets, unique
 from tuner.text import is_printable
 from tuner.trial import Params, ParamValue
 
@@ -38,6 +49,7 @@ class Draft:
     fixed: Params = field(default_factory=dict)
     variants: dict[str, Params] = field(default_factory=dict)
     questions: tuple[Question, ...] = ()
+    reading: Reading = field(default_factory=Reading)
 
 
 def check(
@@ -56,26 +68,46 @@ def check(
     except ValidationError:
         model = None
     draft = Draft()
+    draft.reading = _reading(sound, problems)
     draft.targets = _targets(sound.get("targets"), problems)
-    draft.fixed = _values(sound.get("fixed", {}), ("fixed",), problems)
-    domains, conditions = read_domains(sound.get("space", {}), problems)
-    searched = list(sound.get("space", {}))
-    _exclusions(searched, list(sound.get("fixed", {})), problems)
-    graph = _Graph(searched, domains, draft.fixed, problems)
+    name = str(sound.get("model", "mlp"))
+    check_parameters(name, sound, problems)
+    draft.fixed = _values(sound.get("fixed", {}), ("fixed",), problems, name)
+    space = sound.get("space", {})
+    if is_own(name):  # for what is not, there is a line already
+        space = {key: value for key, value in space.items() if key in OWN_PARAMETERS}
+    domains, conditions = read_domains(space, problems)
+    searched = list(space)
+    _exclusions(searched, list(sound.get("fixed", {})), problems, name)
+    graph = _Graph(searched, domains, draft.fixed, problems, name)
     draft.space = graph.space(conditions)
-    if "momentum" in draft.fixed and not graph.possible("optimizer", "sgd"):
+    momentum = "momentum" in draft.fixed and not is_own(name)
+    if momentum and not graph.possible("optimizer", "sgd"):
         problems.add(
             ("fixed", "momentum"), f"acts only with optimizer: sgd{graph.words('optimizer')}"
         )
-    draft.variants = _variants(sound.get("variants", {}), draft.fixed, problems, kept)
+    draft.variants = _variants(sound.get("variants", {}), draft.fixed, problems, kept, name)
     names = list(sound.get("variants", {}))
     check_comparison(model, names, problems)
     draft.questions = read_questions(sound.get("questions"), searched, names, model, problems)
     if not problems.found and sound.get("sampler") == "grid":
         _grid(draft, problems)
-    if not searched and not problems.found:
+    if not searched and not problems.found and not is_own(name):
         _nothing_to_search(model, draft, problems)
     return model, draft
+
+
+def _reading(sound: Mapping[str, Any], problems: Problems) -> Reading:
+    """How data of the user's own is read; a named data set leaves nothing to say of that."""
+    reading = Reading.from_json(sound)
+    dataset = sound.get("dataset")
+    if isinstance(dataset, str) and not is_path(dataset.strip()):
+        for key in reading.given:
+            problems.add((key,), f"is for data of your own, and {dataset} is a named data set")
+        return Reading()
+    for key, why in reading.contradictions():
+        problems.add((key,), why)
+    return reading
 
 
 def _nothing_to_search(model: FileModel | None, draft: Draft, problems: Problems) -> None:
@@ -111,11 +143,16 @@ def _targets(raw: Any, problems: Problems) -> tuple[Target, ...]:
     return unique(found)
 
 
-def _values(raw: Mapping[str, Any], path: KeyPath, problems: Problems) -> Params:
+def _values(raw: Mapping[str, Any], path: KeyPath, problems: Problems, model: str) -> Params:
     """The allowed ones of `raw`, a mapping from parameters to values, in catalogue order."""
     found: Params = {}
     for name, value in raw.items():
         here = (*path, name)
+        if is_own(model) and name not in OWN_PARAMETERS:
+            given = own_value(value, here, problems)
+            if given is not None:
+                found[name] = given
+            continue
         if not known(name, here, problems):
             continue
         accepted = accept(name, value, here, problems)
@@ -125,7 +162,7 @@ def _values(raw: Mapping[str, Any], path: KeyPath, problems: Problems) -> Params
 
 
 def _variants(
-    raw: Mapping[str, Any], fixed: Params, problems: Problems, kept: bool
+    raw: Mapping[str, Any], fixed: Params, problems: Problems, kept: bool, model: str
 ) -> dict[str, Params]:
     found: dict[str, Params] = {}
     for name, own in raw.items():
@@ -142,11 +179,14 @@ def _variants(
         if own is not None and not isinstance(own, Mapping):
             problems.add(path, f"must be a mapping such as {{l2: 0, dropout: 0}}, not {show(own)}")
             continue
-        values = _values(own or {}, path, problems)
+        values = _values(own or {}, path, problems, model)
+        if is_own(model):
+            found[name] = {**fixed, **values}
+            continue
         if "layers" in values and values.keys() & {"depth", "units"}:
             problems.add((*path, "layers"), "replaces depth and units; leave those out")
             continue
-        merged = complete(overlay(fixed, values))
+        merged = complete(overlay(fixed, values), model)
         if "momentum" in values and merged["optimizer"] != "sgd":
             problems.add(
                 (*path, "momentum"),
@@ -156,13 +196,13 @@ def _variants(
     return found
 
 
-def _exclusions(space: Iterable[str], fixed: Iterable[str], problems: Problems) -> None:
+def _exclusions(space: Iterable[str], fixed: Iterable[str], problems: Problems, model: str) -> None:
     """Parameters named twice, and those that another one replaces."""
     for name in space:
         if name in fixed:
             line = problems.places.at(("fixed", name))
             problems.add(("space", name), f"is also held at a value ({line}); keep one of the two")
-    if "layers" in fixed:
+    if "layers" in fixed and not is_own(model):
         for group, names in (("space", space), ("fixed", fixed)):
             for name in names:
                 if name in ("depth", "units"):
@@ -173,8 +213,14 @@ class _Graph:
     """The searched parameters and what their conditions name."""
 
     def __init__(
-        self, names: list[str], domains: dict[str, Domain], fixed: Params, problems: Problems
+        self,
+        names: list[str],
+        domains: dict[str, Domain],
+        fixed: Params,
+        problems: Problems,
+        model: str,
     ) -> None:
+        self.model = model
         self.names = names
         self.domains = domains
         self.fixed = fixed
@@ -203,7 +249,7 @@ class _Graph:
                 self.problems.add(
                     ("space", name, "when"), f"conditions go in a circle: {' → '.join(loop)}"
                 )
-        return Space(tuple(placed.values()))
+        return Space(tuple(placed.values()), self.model)
 
     def _conditions(self, name: str, raw: Mapping[str, Any]) -> list[Condition]:
         found: dict[str, tuple[ParamValue, ...]] = {}
@@ -219,7 +265,7 @@ class _Graph:
                 found[parent] = self._wanted(parent, wanted, path)
         if name == "momentum":
             self._needs(name, "optimizer", ("sgd",), found)
-        if name == "units" and self.possible("depth", 0):
+        if name == "units" and self.model == "mlp" and self.possible("depth", 0):
             deep = tuple(d for d in range(1, 21) if self.possible("depth", d))
             self._needs(name, "depth", deep, found)
         return sorted(found.items())

@@ -13,7 +13,7 @@ from typing import Any
 
 from tuner.definition_domains import hint
 from tuner.definition_yaml import Problems, read
-from tuner.parameters import CATALOGUE, show
+from tuner.parameters import CATALOGUE, is_own, show
 
 _NUMBER = r"[-+]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?"
 _RANGE = re.compile(rf"({_NUMBER})\.\.({_NUMBER})((?::[^:]*)*)")
@@ -90,7 +90,7 @@ def _assign(
     if not equals or not name:
         example = "l2=1e-5..1e-2:log" if flag == "--set" else "l2=0"
         problem = f"write NAME=…, such as {flag} {example}"
-    elif name not in CATALOGUE:
+    elif name not in CATALOGUE and not is_own(str(raw.get("model"))):
         problem = f"unknown parameter{hint(name)}"
     elif changed.get(name, flag) != flag:
         problem = f"{name} is named by --set as well; keep one of the two"
@@ -106,7 +106,7 @@ def _assign(
     if group == "space" and isinstance(was, Mapping) and "when" in was and "when" not in value:
         value = {**value, "when": was["when"]}
     displaced = {"layers": ("depth", "units"), "depth": ("layers",), "units": ("layers",)}
-    for other in displaced.get(name, ()):
+    for other in () if is_own(str(raw.get("model"))) else displaced.get(name, ()):
         if other not in changed:
             here.pop(other, None)
             there.pop(other, None)

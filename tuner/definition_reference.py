@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
 from tuner.definition_checks import TAKEN
-from tuner.definition_schema import DomainModel, FileModel
+from tuner.definition_schema import DomainModel, FileModel, plain_schema
 from tuner.definition_words import DOMAIN_KEYS, KEYS, QUESTION_KEYS
 from tuner.parameters import CATALOGUE, Hyperparameter
 from tuner.questions import CAUSES, FIGURES, TARGETS
@@ -26,7 +26,8 @@ Schema = dict[str, Any]
 
 def _any_case(word: str) -> str:
     """`val` in capitals or not, without a flag: JSON Schema has none."""
-    return "".join(f"[{c.upper()}{c}]" if c.isalpha() else c for c in word)
+    letters = (f"[{c.upper()}{c}]" if c.isalpha() else c for c in word)
+    return "".join(letters).replace(" ", r"\s+")
 
 
 def _one_of(words: Iterable[str]) -> str:
@@ -71,9 +72,8 @@ def json_schema() -> Schema:
     stopping = raw["$defs"]["EarlyStoppingModel"]
     properties: Schema = {}
     for name, found in raw["properties"].items():
-        plain = {k: v for k, v in found.items() if k not in ("title", "description", "$ref")}
         needed = name in raw["required"]
-        own = _SPECIAL[name]() if name in _SPECIAL else plain
+        own = _SPECIAL[name]() if name in _SPECIAL else plain_schema(found)
         if name == "early_stopping":
             own = _without_titles(stopping)
         if "default" in found and found["default"] is not None:

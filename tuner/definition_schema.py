@@ -13,9 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from tuner.definition_yaml import KeyPath, Problems
 from tuner.errors import nearest
 from tuner.parameters import show
+from tuner.reading import LARGEST, WORDS
 
 _Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 _Count = Annotated[int, Field(ge=1, le=1_000_000)]
+_Side = Annotated[int, Field(ge=1, le=LARGEST)]
 
 
 class _Strict(BaseModel):
@@ -50,8 +52,25 @@ class QuestionModel(_Strict):
 class FileModel(_Strict):
     """The top level of a sweep file. A field's description says what it accepts."""
 
-    dataset: _Word = Field(description="the name of a data set, such as digits")
-    model: Literal["mlp"] = Field(default="mlp", description="mlp, the only model there is so far")
+    dataset: _Word = Field(
+        description="the name of a data set, such as digits, or a path to data of your own"
+    )
+    label: _Word | None = Field(default=None, description="the name of a column")
+    text: _Word | None = Field(default=None, description="the name of a column")
+    words: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=WORDS, description="a whole number from 1 to 100000"
+    )
+    missing: Literal["refuse", "impute", "drop"] = Field(
+        default="refuse", description="refuse, impute or drop"
+    )
+    image_size: Annotated[list[_Side], Field(min_length=2, max_length=2)] | None = Field(
+        default=None, description="a height and a width in pixels, such as [32, 32]"
+    )
+    colour: Literal["grey", "rgb"] | None = Field(default=None, description="grey or rgb")
+    ignore: list[_Word] = Field(default_factory=list, description="a list of names of columns")
+    model: _Word = Field(
+        default="mlp", description="mlp, cnn, or a model of your own as package.module:attribute"
+    )
     engine: Literal["compiled", "fit"] = Field(default="compiled", description="compiled or fit")
     epochs: _Count = Field(default=30, description="a whole number from 1 to 1000000")
     epoch: Literal["best", "last"] = Field(default="best", description="best or last")
@@ -150,7 +169,10 @@ FOREIGN_TOP = {
     "command": "leave it out; `model` says what is trained",
     "name": "leave it out; the file's name is the sweep's, `--name` names a study",
     "project": "leave it out; `--name` names a study",
-    "label": "it is not supported by this version",
+    "labels": "the column with the answer is named by `label`",
+    "color": "write `colour`: grey or rgb",
+    "size": "the size of pictures is `image_size`: [height, width]",
+    "drop": "columns that are left out are named by `ignore`",
     "question": "write `questions`, a list",
     "repeats": "trainings of each variant are `seeds`",
 }
@@ -176,6 +198,21 @@ FOREIGN_DOMAIN = {
     "condition": "write `when: {optimizer: sgd}`",
     "parent": "write `when: {optimizer: sgd}`",
 }
+
+
+def plain_schema(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What pydantic says of a key as JSON Schema, without titles and the null of what is left out.
+
+    A default of null goes as well: it is that of a key that is not there.
+    """
+    kept = {k: v for k, v in found.items() if k not in ("title", "description", "$ref")}
+    if kept.get("default", 0) is None:
+        del kept["default"]
+    kinds = [kind for kind in kept.get("anyOf", []) if kind != {"type": "null"}]
+    if len(kinds) == 1:
+        del kept["anyOf"]
+        kept = {**kinds[0], **kept}
+    return kept
 
 
 def structure(

@@ -18,7 +18,45 @@ class Meaning:
 
 KEYS: dict[str, Meaning] = {
     "dataset": Meaning(
-        "The data set to train on; `tuner data` lists those there are.", "dataset: digits"
+        "The data set to train on: a name that `tuner data` lists, or a path to [data of your "
+        "own](data.md): a `.npz`, `.csv` or `.parquet` file, or a folder with a folder of pictures "
+        "for each class. A relative path is looked up in the working directory, then in the data "
+        "directory (`--data-dir`, `TUNER_DATA_DIR`).",
+        "dataset: data/wine.csv",
+    ),
+    "label": Meaning(
+        "Of a table: the column with the answer, in words or whole numbers. Left out it is the one "
+        "column that is called label, target, class or y.",
+        "label: species",
+    ),
+    "text": Meaning(
+        "Of a table: the column with texts, which are read as the words that they contain; other "
+        "columns are then left out. A column called text is taken without being named.",
+        "text: review",
+    ),
+    "words": Meaning(
+        "How many words of texts are kept at most: the most frequent of the training rows.",
+        "words: 5000",
+    ),
+    "missing": Meaning(
+        "What becomes of missing values in a table. `refuse`: they are counted and refused. "
+        "`impute`: a number becomes the median of the training rows, a category one of its own. "
+        "`drop`: their rows are left out. A missing label or text is never imputed.",
+        "missing: impute",
+    ),
+    "image_size": Meaning(
+        "Of a folder of pictures: height and width that all of them are brought to. Pictures of "
+        "one size need none.",
+        "image_size: [32, 32]",
+    ),
+    "colour": Meaning(
+        "Of a folder of pictures: `grey` or `rgb`. Left out, pictures are grey where all of them "
+        "are.",
+        "colour: grey",
+    ),
+    "ignore": Meaning(
+        "Of a table: columns that are left out, such as an id or a date.",
+        "ignore: [id, date]",
     ),
     "model": Meaning("What is trained: a multilayer perceptron.", "model: mlp"),
     "engine": Meaning(
@@ -33,8 +71,9 @@ KEYS: dict[str, Meaning] = {
     ),
     "epoch": Meaning(
         "Which epoch stands for a trial. `best`: of the epochs that meet all targets the one with "
-        "the best val_accuracy, and where none does, the one that comes closest. `last`: the last; "
-        "a trial that was stopped early then never meets.",
+        "the best val_accuracy (or figure by class, where a target names one), and where none "
+        "does, the one that comes closest. `last`: the last; a trial that was stopped early then "
+        "never meets.",
         "epoch: best",
     ),
     "trials": Meaning(
@@ -65,7 +104,8 @@ KEYS: dict[str, Meaning] = {
     ),
     "targets": Meaning(
         "What a configuration has to reach, all at one and the same epoch: a list of texts, or one "
-        "text with several targets in it.",
+        "text with several targets in it. What the search maximises beside them is val_accuracy, "
+        "or the first of val_balanced_accuracy and val_macro_f1 that a target names.",
         'targets: ["val >= 90%", "train < 95%"]',
     ),
     "space": Meaning(

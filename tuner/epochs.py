@@ -1,8 +1,8 @@
 """The chosen epoch: which epoch's figures and weights stand for a trial, and why.
 
-With the rule `best`, the epoch that meets all targets with the best val_accuracy, else the one with
-the least violation; with `last`, the last. What was not measured is never guessed: it cannot meet,
-and it breaks a window.
+With the rule `best`, the epoch that meets all targets with the best val_accuracy (or figure by
+class, where a target names one), else the one with the least violation; with `last`, the last. What
+was not measured is never guessed: it cannot meet, and it breaks a window.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tuner.targets import Target, measures_train
+from tuner.targets import BY_CLASS, Target, measures_train, objective_metric
 from tuner.trial import EpochMetrics, EpochRule
 
 MEASURE_EVERY = 5
@@ -28,8 +28,9 @@ class Choice:
     Attributes:
         metrics: the epoch's figures.
         meets: whether they meet every target.
-        violations: by the target's text, in units of its scale; None where train was not measured
-            at this epoch, `LARGE_VIOLATION` where the figure was not finite.
+        violations: by the target's text, in units of its scale; None where it was not measured
+            (train at this epoch, a figure by class in a record of an older version),
+            `LARGE_VIOLATION` where the figure was not finite.
     """
 
     metrics: EpochMetrics
@@ -57,9 +58,10 @@ def choose(
 ) -> Choice | None:
     """The epoch that stands for the trial, or None where there is no epoch.
 
-    `best` orders the epochs that meet by val_accuracy, then the earliest. Where none meets, epochs
-    with all figures finite come first, of those the fully measured ones, then the least sum of
-    violations, the higher val_accuracy, the earliest. The order of `epochs` does not matter.
+    `best` orders the epochs that meet by `objective_metric`, then by val_accuracy, then the
+    earliest. Where none meets, epochs with all figures finite come first, of those the fully
+    measured ones, then the least sum of violations, and then the same order. The order of `epochs`
+    does not matter.
     """
     if not epochs:
         return None
@@ -67,7 +69,8 @@ def choose(
         return _judged(max(epochs, key=lambda e: e.epoch), targets)
     meeting = [e for e in epochs if meets(e, targets)]
     if meeting:
-        return _judged(min(meeting, key=_by_accuracy), targets)
+        metric = objective_metric(targets)
+        return _judged(min(meeting, key=lambda e: _by_score(e, metric)), targets)
     return min((_judged(e, targets) for e in epochs), key=lambda c: _by_violation(c, targets))
 
 
@@ -134,30 +137,37 @@ def measure_train(
 
 def _judged(metrics: EpochMetrics, targets: Sequence[Target]) -> Choice:
     found: dict[str, float | None] = {**violations(metrics, targets)}
-    found.update(
-        {t.text: None for t in targets if t.needs_train and metrics.train_accuracy is None}
-    )
+    found.update({t.text: None for t in targets if _was_not_measured(t, metrics)})
     return Choice(metrics, meets(metrics, targets), found)
 
 
-def _accuracy(metrics: EpochMetrics) -> float:
-    value = metrics.val_accuracy
+def _was_not_measured(target: Target, metrics: EpochMetrics) -> bool:
+    if target.needs_train:
+        return metrics.train_accuracy is None
+    # Of an epoch that has a val_accuracy, only a record of an older version lacks these.
+    old = target.metric in BY_CLASS and metrics.figure(target.metric) is None
+    return old and metrics.val_accuracy is not None
+
+
+def _score(metrics: EpochMetrics, metric: str = "val_accuracy") -> float:
+    value = metrics.figure(metric)
     return -math.inf if value is None or not math.isfinite(value) else value
 
 
-def _by_accuracy(metrics: EpochMetrics) -> tuple[float, int]:
-    return -_accuracy(metrics), metrics.epoch
+def _by_score(metrics: EpochMetrics, metric: str) -> tuple[float, float, int]:
+    return -_score(metrics, metric), -_score(metrics), metrics.epoch
 
 
 def _by_violation(
     choice: Choice, targets: Sequence[Target]
-) -> tuple[bool, bool, float, float, int]:
-    broken = _accuracy(choice.metrics) == -math.inf or any(
+) -> tuple[bool, bool, float, float, float, int]:
+    broken = _score(choice.metrics) == -math.inf or any(
         choice.violations[t.text] is not None and not _finite(choice.metrics.figure(t.metric))
         for t in targets
     )
     unmeasured = None in choice.violations.values()
-    return broken, unmeasured, choice.total, *_by_accuracy(choice.metrics)
+    by_score = _by_score(choice.metrics, objective_metric(targets))
+    return broken, unmeasured, choice.total, *by_score
 
 
 def _finite(figure: float | None) -> bool:

@@ -7,6 +7,7 @@
     ├── DataError                 a data set that is missing, damaged or not what it claims
     ├── StudyError                a study that cannot be opened, or is another one
     ├── WorkspaceError            a working directory that cannot be used
+    ├── ModelError                a model of the user's own that cannot be loaded, built or trained
     ├── TrainingError             a trial that failed for good, and would fail again
     └── TrackingError             a tracking store that cannot be reached
 
@@ -24,6 +25,10 @@ class TunerError(Exception):
     """An error that the user can mend; its text is all they see."""
 
     exit_code = 1
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows in the place of a traceback: IPython asks for it by this name."""
+        return [f"{type(self).__name__}: {self}"]
 
 
 class UsageError(TunerError):
@@ -65,6 +70,10 @@ class StudyError(TunerError):
 
 class WorkspaceError(TunerError):
     """The working directory cannot hold the study, the tracking store or the data."""
+
+
+class ModelError(TunerError):
+    """A model of the user's own that cannot be loaded, built or trained."""
 
 
 class TrainingError(TunerError):

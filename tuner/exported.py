@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ class ExportedModel:
         sha256: of the model's file.
         vocabulary: name of the file with the words, beside this one, or None.
         edge: of images, the mean brightness of their border in the training rows, 0 to 1, or None.
+        encoder: of data of the user's own, how columns of a table become features, or what the
+            column with texts is called (`data.encoding`); None for a named data set.
         details: params, targets, verdict, confirmation, test, split, seed and versions, for people
             and programs; nothing here reads them.
     """
@@ -60,6 +62,7 @@ class ExportedModel:
     sha256: str
     vocabulary: str | None = None
     edge: float | None = None
+    encoder: dict[str, Any] | None = None
     details: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -67,10 +70,17 @@ class ExportedModel:
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> ExportedModel:
-        """The inverse of `to_json`; raises KeyError, TypeError or ValueError for anything else."""
+        """The inverse of `to_json`; raises KeyError, TypeError or ValueError for anything else.
+
+        What an older export did not write is at its default.
+        """
         if raw["schema"] != SCHEMA:
             raise ValueError(f"schema {raw['schema']!r}, but {SCHEMA} is known")
-        values = {f.name: raw[f.name] for f in fields(cls)}
+        needed = {
+            f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING
+        }
+        names = [f.name for f in fields(cls) if f.name in needed or f.name in raw]
+        values = {name: raw[name] for name in names}
         values["class_names"] = tuple(map(str, values["class_names"]))
         values["input_shape"] = tuple(map(int, values["input_shape"]))
         values["scale"] = float(values["scale"])

@@ -1,4 +1,4 @@
-"""The parameters of the `mlp` model: one catalogue, read by everything that names a parameter.
+"""The parameters of the built-in models: one catalogue, read by everything that names a parameter.
 
 A parameter's bounds, its default and what it depends on stand here and nowhere else. `complete`
 turns a handful of values into the full configuration that a trial is trained with.
@@ -15,6 +15,18 @@ from tuner.trial import Params, ParamValue
 
 Kind = Literal["float", "int", "choice", "layers"]
 
+MODELS = ("mlp", "cnn")
+"""The built-in models."""
+
+
+def is_own(model: str) -> bool:
+    """Whether `model` names one of the user's own, as `package.module:attribute`."""
+    return ":" in model
+
+
+OWN_PARAMETERS = ("batch_size", "epochs", "patience")
+"""What a sweep file can search beside what a model of the user's own asks for."""
+
 
 @dataclass(frozen=True)
 class Hyperparameter:
@@ -28,6 +40,7 @@ class Hyperparameter:
         low, high: bounds of a number, None where there is none.
         low_open, high_open: whether that bound itself is excluded.
         choices: the allowed words of a `choice`.
+        models: the built-in models that have it.
     """
 
     name: str
@@ -39,6 +52,7 @@ class Hyperparameter:
     low_open: bool = False
     high_open: bool = False
     choices: tuple[str, ...] = ()
+    models: tuple[str, ...] = MODELS
 
     @property
     def numeric(self) -> bool:
@@ -155,11 +169,43 @@ _ALL = (
         high_open=True,
     ),
     Hyperparameter(
-        "depth", "int", "number of hidden layers; 0 is a softmax regression", 1, low=0, high=20
+        "depth",
+        "int",
+        "number of hidden layers, 0 is a softmax regression; of a cnn, convolutions with pooling",
+        1,
+        low=0,
+        high=20,
     ),
-    Hyperparameter("units", "int", "width of every hidden layer", 128, low=1),
     Hyperparameter(
-        "layers", "layers", "width of each hidden layer; replaces depth and units", None
+        "units",
+        "int",
+        "width of every hidden layer; of a cnn, of the one before the output",
+        128,
+        low=1,
+    ),
+    Hyperparameter(
+        "layers",
+        "layers",
+        "width of each hidden layer; replaces depth and units",
+        None,
+        models=("mlp",),
+    ),
+    Hyperparameter(
+        "filters",
+        "int",
+        "of a cnn, filters of the first convolution; each further one has twice as many",
+        32,
+        low=1,
+        models=("cnn",),
+    ),
+    Hyperparameter(
+        "kernel",
+        "int",
+        "of a cnn, side of every convolution's window, in pixels",
+        3,
+        low=1,
+        high=15,
+        models=("cnn",),
     ),
     Hyperparameter(
         "learning_rate",
@@ -210,6 +256,14 @@ _ALL = (
         ),
     ),
     Hyperparameter(
+        "class_weight",
+        "choice",
+        "weights of the classes in the training loss: balanced is rows / (classes × rows of the "
+        "class), none where it is not named; figures on train and val stay unweighted",
+        None,
+        choices=("none", "balanced"),
+    ),
+    Hyperparameter(
         "epochs",
         "int",
         "epochs of a trial, in place of the key `epochs`, where they differ between trials",
@@ -248,25 +302,37 @@ ALIASES: dict[str, str] = {
     "normalization": "batch_norm",
     "kernel_initializer": "initializer",
     "init": "initializer",
+    "conv_filters": "filters",
+    "kernel_size": "kernel",
 }
 
 
 def in_order(params: Mapping[str, ParamValue]) -> Params:
-    """The same values with keys in the catalogue's order; lists are copied."""
+    """The same values with keys in the catalogue's order, others behind; lists are copied."""
+    names = [name for name in CATALOGUE if name in params]
+    names += [name for name in params if name not in CATALOGUE]
     return {
-        name: list(value) if isinstance(value := params[name], list) else value
-        for name in CATALOGUE
-        if name in params
+        name: list(value) if isinstance(value := params[name], list) else value for name in names
     }
 
 
-def complete(params: Mapping[str, ParamValue]) -> Params:
+def complete(params: Mapping[str, ParamValue], model: str = "mlp") -> Params:
     """The full configuration: `params` with defaults for the rest, keys in catalogue order.
 
     Left out is what has no effect: `momentum` unless the optimizer is sgd, `depth` and `units`
     where `layers` stands. (`units` stays at depth 0, where nothing reads it.)
+
+    Args:
+        params: what is known of it.
+        model: whose defaults fill the rest; one of the user's own has none here.
     """
-    full: Params = {name: p.default for name, p in CATALOGUE.items() if p.default is not None}
+    if is_own(model):
+        return in_order(params)
+    full: Params = {
+        name: p.default
+        for name, p in CATALOGUE.items()
+        if p.default is not None and model in p.models
+    }
     full.update(params)
     if "layers" in full:
         del full["depth"], full["units"]

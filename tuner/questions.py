@@ -14,6 +14,8 @@ from tuner.targets import Target, parse_targets
 
 FIGURES: dict[str, bool] = {
     "val_accuracy": True,
+    "val_balanced_accuracy": True,
+    "val_macro_f1": True,
     "train_accuracy": True,
     "test_accuracy": True,
     "val_loss": False,

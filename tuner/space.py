@@ -110,7 +110,8 @@ class Choices:
 
     def contains(self, value: ParamValue) -> bool:
         """Whether `value` is one of the list."""
-        return not isinstance(value, bool) and value in self.values
+        truth = isinstance(value, bool)
+        return any(value == v and isinstance(v, bool) == truth for v in self.values)
 
     def points(self) -> tuple[ParamValue, ...]:
         """The values of a grid."""
@@ -140,11 +141,17 @@ class Parameter:
         return raw
 
 
+def _usual(name: str) -> ParamValue | None:
+    known = CATALOGUE.get(name)
+    return None if known is None else known.default
+
+
 @dataclass(frozen=True)
 class Space:
-    """The searched parameters, each after those that its conditions name."""
+    """The searched parameters of a built-in model, each after those that its conditions name."""
 
     parameters: tuple[Parameter, ...] = ()
+    model: str = "mlp"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -164,7 +171,7 @@ class Space:
             parent = self.get(name)
             if parent is not None and not self.active(parent, params):
                 return False
-            value = params.get(name, CATALOGUE[name].default if parent is None else None)
+            value = params.get(name, _usual(name) if parent is None else None)
             if value is None or value not in wanted:
                 return False
         return True
@@ -180,7 +187,7 @@ class Space:
                 if value is None or not parameter.domain.contains(value):
                     return False
                 drawn[parameter.name] = value
-        expected = complete(drawn)
+        expected = complete(drawn, self.model)
         return all(name in expected and expected[name] == value for name, value in params.items())
 
     def to_json(self) -> dict[str, dict[str, Any]]:
@@ -200,7 +207,7 @@ def resolve(
     for parameter in space.parameters:
         if space.active(parameter, params):
             params[parameter.name] = draw(parameter)
-    return complete(params)
+    return complete(params, space.model)
 
 
 def grid(space: Space, fixed: Mapping[str, ParamValue] | None = None) -> tuple[Params, ...]:

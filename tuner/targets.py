@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from tuner.errors import TargetError, nearest
 
@@ -22,10 +21,19 @@ DOMAINS: dict[str, tuple[int, int | None]] = {
     "val_loss": (0, None),
     "accuracy_gap": (-1, 1),
     "parameters": (0, None),
+    "val_balanced_accuracy": (0, 1),
+    "val_macro_f1": (0, 1),
 }
 """What a target can limit, and between which figures it lies; None: no upper end."""
 
 METRICS = tuple(DOMAINS)
+
+BY_CLASS = ("val_balanced_accuracy", "val_macro_f1")
+"""Figures that give every class the same weight, however few rows it has."""
+
+SCORES = ("val_accuracy", *BY_CLASS)
+"""Figures that a study can maximise, see `objective_metric`."""
+
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     ">": operator.gt,
@@ -40,13 +48,17 @@ LARGE_VIOLATION = 1000.0
 _MOST = 1e12  # no violation is above it, so that sums over targets stay finite
 _STRICT = 1e-9  # what `>` and `<` add, so that a figure equal to the limit has a violation
 
-# Short names that a target may use, in any case.
+# Short names that a target may use, in any case; of a name in two words, any space lies between.
 ALIASES = {
     "train": "train_accuracy",
     "train_acc": "train_accuracy",
     "val": "val_accuracy",
     "val_acc": "val_accuracy",
     "validation": "val_accuracy",
+    "balanced_accuracy": "val_balanced_accuracy",
+    "balanced accuracy": "val_balanced_accuracy",
+    "macro_f1": "val_macro_f1",
+    "macro f1": "val_macro_f1",
     "gap": "accuracy_gap",
     "params": "parameters",
 }
@@ -99,7 +111,7 @@ class Target:
 
     @property
     def scale(self) -> float:
-        """The distance that counts as a violation of 1: 0.01 for accuracies and the gap, 0.05 for
+        """The distance that counts as a violation of 1: 0.01 for shares and the gap, 0.05 for
         losses, a tenth of the limit for counts (1 where the limit is 0)."""
         if self.metric == "parameters":
             return abs(self.value) / 10 or 1.0
@@ -145,80 +157,12 @@ def measures_train(targets: Iterable[Target]) -> bool:
     return any(target.needs_train for target in targets)
 
 
-# --- contradictions ---------------------------------------------------------------------------
+def objective_metric(targets: Iterable[Target]) -> str:
+    """What a study with these targets maximises, and orders by what is equal to them otherwise.
 
-
-_End = tuple[Fraction | float, int]
-"""One end of a range: its place, and a nudge of 1 or -1 where the place itself is left out, so that
-ends compare as tuples."""
-
-
-@dataclass(frozen=True)
-class _Range:
-    """The figures that one metric's targets leave, and which targets set its ends (None: the
-    metric's own domain does)."""
-
-    low: _End
-    high: _End
-    low_by: Target | None = None
-    high_by: Target | None = None
-
-    @classmethod
-    def of(cls, metric: str) -> _Range:
-        low, high = DOMAINS[metric]
-        return cls((Fraction(low), 0), (math.inf if high is None else Fraction(high), 0))
-
-    @property
-    def empty(self) -> bool:
-        return self.low > self.high
-
-    def cut(self, target: Target) -> _Range:
-        """What `target` leaves of the range."""
-        limit = Fraction(repr(target.value))  # the decimal that was typed: no rounding below
-        nudge = {">": 1, "<": -1}.get(target.op, 0)
-        if target.metric == "parameters":  # whole numbers: `< 6` is `<= 5`
-            up = target.is_floor != (nudge != 0)
-            limit = Fraction((math.ceil(limit) if up else math.floor(limit)) + nudge)
-            nudge = 0
-        end = (limit, nudge)
-        if target.is_floor:
-            return replace(self, low=end, low_by=target) if end > self.low else self
-        return replace(self, high=end, high_by=target) if end < self.high else self
-
-
-def check_targets(targets: Sequence[Target]) -> list[str]:
-    """One line for each contradiction among `targets`; empty where some figures meet them all.
-
-    It finds limits outside a figure's domain, limits on one metric that leave nothing, and limits
-    on train, val and their gap that cannot hold together.
+    The first of `BY_CLASS` that a target names; val_accuracy where none does.
     """
-    problems: list[str] = []
-    ranges = {metric: _Range.of(metric) for metric in METRICS}
-    for target in unique(targets):
-        if _Range.of(target.metric).cut(target).empty:
-            low, high = DOMAINS[target.metric]
-            where = f"is never below {low}" if high is None else f"lies between {low} and {high}"
-            problems.append(f"{target} can never be met: {target.metric} {where}")
-        else:
-            ranges[target.metric] = ranges[target.metric].cut(target)
-    for metric, left in ranges.items():
-        if left.empty:
-            problems.append(f"{left.low_by} and {left.high_by} contradict: no {metric} meets both")
-    return problems or _gap_contradiction(ranges)
-
-
-def _gap_contradiction(ranges: dict[str, _Range]) -> list[str]:
-    """Whether no train - val lies in the gap's range; no range is empty by itself."""
-    train, val, gap = (ranges[m] for m in ("train_accuracy", "val_accuracy", "accuracy_gap"))
-    if gap.low > (train.high[0] - val.low[0], train.high[1] - val.low[1]):
-        blame = (val.low_by, train.high_by, gap.low_by)
-    elif gap.high < (train.low[0] - val.high[0], train.low[1] - val.high[1]):
-        blame = (val.high_by, train.low_by, gap.high_by)
-    else:
-        return []
-    texts = [target.text for target in blame if target is not None]
-    listed = " and ".join([", ".join(texts[:-1]), texts[-1]])
-    return [f"{listed} contradict: accuracy_gap is train_accuracy - val_accuracy"]
+    return next((target.metric for target in targets if target.metric in BY_CLASS), "val_accuracy")
 
 
 # --- the language -----------------------------------------------------------------------------
@@ -312,7 +256,7 @@ class _Parser:
         self.clause_at = first.at
         if first.kind == "word":
             metric = self.metric()
-            op = self.operator(first)
+            op = self.operator(self.peek(-1))
             return Target.of(metric, op, self.limit(metric, *self.number(op)))
         if first.kind == "number":
             number, percent = self.number("")
@@ -331,10 +275,15 @@ class _Parser:
     def metric(self) -> str:
         token = self.take()
         word = token.text.lower()
+        if (both := f"{word} {self.peek().text.lower()}") in ALIASES:
+            self.take()
+            return ALIASES[both]
         if word in METRICS or word in ALIASES:
             return ALIASES.get(word, word)
         if word in ("accuracy", "loss"):
             raise self.error(f"{token} of which split? Write train_{word} or val_{word}", token.at)
+        if word == "f1":
+            raise self.error(f"{token} of which average? Write macro_f1", token.at)
         if re.match(r"test(_|$)", word):
             raise self.error(f"{token} is no target: write val, test never chooses", token.at)
         hint = nearest(word, [*METRICS, *ALIASES])
@@ -359,8 +308,9 @@ class _Parser:
         if token.kind == "op":
             advice = {"=>": "write >=", "=<": "write <="}.get(token.text, f"expected {expected}")
             return f"unknown operator {token}: {advice}"
-        name = f"{before.text}_{token.text}".lower()  # `val accuracy`
-        hint = f" (did you mean {name}?)" if name in METRICS else ""
+        name = f"{before.text}_{token.text}".lower()  # `val accuracy`, `val balanced accuracy`
+        meant = next((metric for metric in METRICS if metric.startswith(name)), None)
+        hint = f" (did you mean {meant}?)" if meant and token.kind == "word" else ""
         return f"expected {expected} after {before}, found {token}{hint}"
 
     def number(self, op: str) -> tuple[_Token, _Token | None]:

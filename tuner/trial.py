@@ -14,13 +14,14 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from tuner.gradients import GradientLog
+from tuner.scores import TestScore, VariantScore
 
 ParamValue = str | int | float | bool | list[int]
 Params = dict[str, ParamValue]
 
 SplitKind = Literal["stratified", "tail", "test"]
 EpochRule = Literal["best", "last"]
-ResultStatus = Literal["complete", "stopped", "nan", "oom", "failed"]
+ResultStatus = Literal["complete", "stopped", "nan", "oom", "invalid", "failed"]
 RepeatKind = Literal["own", "fresh", "same", "seed"]
 TrialState = Literal["waiting", "running", "complete", "pruned", "failed"]
 
@@ -59,7 +60,7 @@ class TrialSpec:
         origin: number of the logical trial; a retry has the origin of the trial it repeats.
         data: folder of prepared arrays (see `data.prepared`), readable by the worker.
         fingerprint: fingerprint of those arrays; a worker refuses any other.
-        model: `mlp`.
+        model: `mlp`, `cnn`, or a model of the user's own as `package.module:attribute`.
         params: the complete configuration.
         split: how validation rows are chosen.
         seed: seed of the weights, the batch order and dropout.
@@ -72,6 +73,7 @@ class TrialSpec:
         keep_weights: file for the weights of the chosen epoch, or None.
         diagnostics: what is noted beside the figures; only `gradients` is the worker's business.
         measure_every: the training split is measured at least every so many epochs.
+        asks: whether the worker may ask for what `params` do not say (models of the user's own).
         judge_epoch: the epoch that is measured in full and whose weights are kept, whatever the
             targets say of it; None in a search, where `epoch` and the targets choose.
     """
@@ -95,15 +97,18 @@ class TrialSpec:
     judge_epoch: int | None = None
     diagnostics: tuple[str, ...] = ()
     measure_every: int = 5
+    asks: bool = False
 
     @property
     def shape(self) -> str:
         """What decides a compilation: trials of one shape share it within a worker."""
         p = self.params
         layers = [p.get(name) for name in ("layers", "units", "depth")]
+        layers += [p[name] for name in ("filters", "kernel") if name in p]
         switches = [p.get(name) in (None, 0) for name in ("l2", "dropout")]
         rest = [p.get(name) for name in ("activation", "batch_norm", "optimizer")]
         rest += [p[name] for name in ("initializer", "loss") if name in p]
+        rest += ["weighted classes"] if p.get("class_weight") == "balanced" else []
         return json.dumps([self.fingerprint, self.model, layers, switches, rest])
 
     def to_json(self) -> dict[str, Any]:
@@ -132,6 +137,9 @@ class EpochMetrics:
         train_accuracy_running: Keras's average over the epoch while weights moved, dropout active.
         train_loss_penalised: Keras's own training loss of the epoch, L2 penalty included.
         val_loss_penalised: val_loss plus the L2 penalty of the same weights.
+        val_balanced_accuracy: mean of the recalls of the classes that the validation split has, as
+            val_accuracy otherwise; None in records of older versions.
+        val_macro_f1: mean of the F1 of the classes that it has or that are predicted; likewise.
         learning_rate: at the end of the epoch.
         parameters: count of all weights of the model.
         seconds: training and measuring, wall time.
@@ -150,6 +158,8 @@ class EpochMetrics:
     parameters: int = 0
     seconds: float = 0.0
     timestamp: float = 0.0
+    val_balanced_accuracy: float | None = None
+    val_macro_f1: float | None = None
 
     @property
     def accuracy_gap(self) -> float | None:
@@ -193,7 +203,8 @@ class TrialResult:
 
     Attributes:
         status: `complete`, `stopped` (the parent asked for it), `nan` (loss no longer finite),
-            `oom` (memory did not suffice) or `failed`.
+            `oom` (memory did not suffice), `invalid` (the model of the user's own does not
+            work with this configuration) or `failed`.
         message: one line for a person; empty when complete.
         epochs: all epochs that count, in order.
         started, ended: seconds since 1970.
@@ -216,7 +227,7 @@ class TrialResult:
     gradients: GradientLog | None = None
 
 
-UNTOLD = ("failed", "oom")
+UNTOLD = ("failed", "oom", "invalid")
 """How a repeat can end that says nothing of its configuration; the next command tries it again."""
 
 
@@ -270,57 +281,6 @@ class Repeat:
         values["split"] = SplitSpec(**values["split"])
         values["epochs"] = from_columns(values["epochs"])
         return cls(**values)
-
-
-@dataclass(frozen=True)
-class TestScore:
-    """What a confirmed trial reached on the test split, which nothing else reads.
-
-    Attributes:
-        accuracy, loss: of the trial's own weights, in inference mode, data loss without penalty.
-        rows: test rows.
-        repeats: (accuracy, loss) of the weights of each fresh repeat at the judged epoch.
-        looked_at: trials that the study had judged by validation figures before.
-        read_before: other trials of the study that the test split had been read for before.
-        at: when, seconds since 1970.
-    """
-
-    __test__ = False  # not a class of tests, whatever pytest thinks of its name
-
-    accuracy: float
-    loss: float
-    rows: int
-    repeats: tuple[tuple[float, float], ...] = ()
-    looked_at: int = 0
-    read_before: int = 0
-    at: float = 0.0
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, raw: Mapping[str, Any]) -> TestScore:
-        values = {f.name: raw[f.name] for f in fields(cls) if f.name in raw}
-        values["repeats"] = tuple((float(a), float(b)) for a, b in values.get("repeats", ()))
-        return cls(**values)
-
-
-@dataclass(frozen=True)
-class VariantScore:
-    """What one training of a variant reached on the test split (`test: compare`).
-
-    Attributes:
-        seed: which training.
-        accuracy, loss: inference mode, data loss.
-        rows: test rows.
-        epoch: its chosen epoch, whose weights these are; 0 where that was not noted.
-    """
-
-    seed: int
-    accuracy: float
-    loss: float
-    rows: int
-    epoch: int = 0
 
 
 @dataclass(frozen=True)

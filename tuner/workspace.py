@@ -3,6 +3,7 @@
     mlflow.db, mlruns/     MLflow's own convention, so that a plain `mlflow ui` shows the runs
     tuner.journal          all studies of this directory, an Optuna journal
     .tuner/data/           prepared arrays, one folder a fingerprint; workers map them
+    .tuner/inputs/         data that was given in memory, one folder a content
     .tuner/weights/        weights of the trials worth keeping, one folder a study, and in its
                            predictions/ what those weights say of the validation rows
     .tuner/owners/         one locked file a running process, so that lost trials are recognised
@@ -55,6 +56,10 @@ class Workspace:
     @property
     def data(self) -> Path:
         return self.private / "data"
+
+    @property
+    def inputs(self) -> Path:
+        return self.private / "inputs"
 
     @property
     def owners(self) -> Path:

@@ -21,7 +21,9 @@ from tuner.cli.options import (
     verbose_option,
     verbosity_of,
 )
+from tuner.cli.own_data import reading_options
 from tuner.errors import UsageError
+from tuner.reading import Reading
 
 
 @cli.command()
@@ -257,7 +259,9 @@ def train(
 @cli.command()
 @click.argument("name", metavar="NAME")
 @click.option(
-    "--dataset", metavar="DATASET", help="The data set [default: NAME, if it is one, else digits]."
+    "--dataset",
+    metavar="DATASET",
+    help="The data set, or a path to data of your own [default: NAME, if it is one, else digits].",
 )
 @click.option("--from", "start", metavar="SWEEP", help="Begin with a copy of this definition.")
 @click.option(
@@ -268,18 +272,30 @@ def train(
     help='Such as "val >= 90% with train < 95%"; repeatable.',
 )
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
+@reading_options
+@data_dir_option
 @examples(
     "tuner init mine",
     'tuner init clothes --dataset fashion --target "val >= 91% with train < 96%"',
     "tuner init wide --from fashion",
+    "tuner init wine --dataset wine.csv --label cultivar",
 )
 def init(
-    name: str, dataset: str | None, start: str | None, targets: tuple[str, ...], force: bool
+    name: str,
+    dataset: str | None,
+    start: str | None,
+    targets: tuple[str, ...],
+    force: bool,
+    reading: Reading,
+    data_dir: Path | None,
 ) -> int:
     """Write sweeps/NAME.yaml: a definition to start from, with a comment on every key.
+
+    For data of your own, the first target and the space go by what is in it. The options from
+    --label to --ignore say how it is read, and are written into the file.
 
     Editors that know YAML check it as you type: a JSON Schema is written beside it.
     """
     from tuner.commands.init import run_init
 
-    return run_init(Path.cwd(), name, dataset, start, targets, force)
+    return run_init(Path.cwd(), name, dataset, start, targets, force, reading, data_dir)

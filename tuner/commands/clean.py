@@ -221,8 +221,12 @@ def _weights(folders: Sequence[Path], studies: Sequence[StoredStudy], unknown: s
 
 
 def _private(workspace: Workspace, busy: bool) -> list[Item]:
-    """Logs and leftovers."""
+    """Data that Python gave, logs, and leftovers."""
     found = []
+    given = size_of(workspace.inputs)
+    if given[0]:
+        why = "no: its studies may read it again"
+        found.append(Item("data", "data that was given in memory", "", *given, why=why))
     logs = tuple(_files(workspace.logs))
     if logs:
         why = IN_USE if busy else ""

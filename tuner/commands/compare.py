@@ -19,13 +19,14 @@ from tuner.report.comparison import (
     Column,
     StudiesTable,
     TrialsTable,
+    common_objective,
     notes,
+    score_of,
     studies_sentence,
     study_row,
     trials_as_outcomes,
     trials_json,
     trials_sentence,
-    val_of,
 )
 from tuner.report.jsonout import SCHEMA, to_csv
 from tuner.report.standings import Candidate, StandingsTable, Sweep, standings
@@ -105,7 +106,8 @@ def _without_repeats(columns: Sequence[Column]) -> tuple[Column, ...]:
 
 def _compare_trials(columns: tuple[Column, ...], form: str) -> int:
     sentence = trials_sentence(columns)
-    ahead = max(columns, key=lambda c: (c.entry.verdict == "meets", val_of(c)))
+    metric = common_objective([column.outcome for column in columns])
+    ahead = max(columns, key=lambda c: (c.entry.verdict == "meets", score_of(c, metric)))
     command = f"tuner show {shlex.quote(ahead.outcome.study)} {ahead.entry.trial}"
     if form == "json":
         closing = {"sentence": sentence, "next": command}

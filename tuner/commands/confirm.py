@@ -11,7 +11,12 @@ from rich.console import Console
 from rich.text import Text
 
 from tuner.commands.machine import fitting_workers
-from tuner.commands.output import print_closing, print_outcomes, result_console
+from tuner.commands.output import (
+    notes_console,
+    print_closing,
+    print_outcomes,
+    result_console,
+)
 from tuner.commands.plan import Plan, stored_plan
 from tuner.commands.proof_progress import ProofProgress
 from tuner.commands.proof_record import record_proofs
@@ -71,24 +76,55 @@ class ConfirmRequest:
     command: str = ""
 
 
+@dataclass(frozen=True)
+class Confirmed:
+    """What the tests have come to.
+
+    Attributes:
+        outcome: of the study, with its verdicts.
+        definition: the study's.
+        tested: the trials that were put to the test, as they were chosen; none where none meets.
+    """
+
+    outcome: Outcome
+    definition: SweepDefinition
+    tested: tuple[Entry, ...]
+
+
 def run_confirm(request: ConfirmRequest) -> int:
     """Put trials to the test and print the verdicts; returns the exit code."""
-    workspace = Workspace(request.folder)
-    console = Console(stderr=True)
-    (summary,) = find_studies(workspace, [request.name])
-    before = outcome_of(summary)
-    chosen = _chosen(before, request)
-    if not chosen:
-        _say_none(before, restored(summary), request)
-        return 0 if request.exit_zero else NONE_MEETS
-    with console.status("Preparing data …"):
-        data = data_of(workspace.create(), summary, request.data_dir)
-    plan = stored_plan(summary, data)
-    study = open_study(workspace, plan.study, plan.definition, plan.identity, plan.base)
     interruption = Interruption(
         "Repeats that run finish; press Ctrl-C again to stop at once.\n",
         "Giving up the repeats that run …\n",
     )
+    found = confirm(request, notes_console(), interruption)
+    if not found.tested:
+        _say_none(found.outcome, found.definition, request)
+        return 0 if request.exit_zero else NONE_MEETS
+    _print(request, found.outcome, found.definition, found.tested)
+    if interruption.exit_code is not None:
+        return interruption.exit_code
+    confirmed = any(e.confirmation and e.confirmation.verdict == "confirmed" for e in found.tested)
+    return 0 if confirmed or request.exit_zero else NONE_MEETS
+
+
+def confirm(request: ConfirmRequest, console: Console, interruption: Interruption) -> Confirmed:
+    """Put trials to the test, and print progress only.
+
+    Raises:
+        StudyError: there is no such study or trial, nothing is left to confirm it on, or another
+            process does.
+    """
+    workspace = Workspace(request.folder)
+    (summary,) = find_studies(workspace, [request.name])
+    before = outcome_of(summary)
+    chosen = _chosen(before, request)
+    if not chosen:
+        return Confirmed(before, restored(summary), ())
+    with console.status("Preparing data …"):
+        data = data_of(workspace.create(), summary, request.data_dir)
+    plan = stored_plan(summary, data)
+    study = open_study(workspace, plan.study, plan.definition, plan.identity, plan.base)
     with (
         closing(study),
         signals_to(interruption),
@@ -110,11 +146,7 @@ def run_confirm(request: ConfirmRequest) -> int:
     outcome = outcome_of(summary)
     tested = [entry for entry in outcome.entries if entry.trial in origins]
     tested.sort(key=lambda entry: origins.index(entry.trial))
-    _print(request, outcome, plan.definition, tested)
-    if interruption.exit_code is not None:
-        return interruption.exit_code
-    confirmed = any(e.confirmation and e.confirmation.verdict == "confirmed" for e in tested)
-    return 0 if confirmed or request.exit_zero else NONE_MEETS
+    return Confirmed(outcome, plan.definition, tuple(tested))
 
 
 def _prove(

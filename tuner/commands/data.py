@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from tuner import definition as definitions
 from tuner.commands.output import print_closing, print_json, print_rows, result_console
 from tuner.data.keras_fetch import in_keras_cache
 from tuner.data.obtain import obtain
+from tuner.data.own import find
 from tuner.data.prepared import Prepared
-from tuner.data.registry import ENTRIES, describe, local_file, names
+from tuner.data.registry import ENTRIES, describe, local_file
 from tuner.data.summary import first_of_each_class, smoothing_of
-from tuner.errors import DataError, UsageError
+from tuner.errors import UsageError
+from tuner.reading import Reading, file_name, is_path, options_of
 from tuner.report import data_rows
 from tuner.report.data_rows import Row, RowsPage, parse_rows, rows_json, rows_of
 from tuner.report.data_view import (
@@ -53,6 +56,7 @@ class DataRequest:
         out: the picture's file, or None for `NAME-examples.png` and the like.
         picture: whether to write one.
         format: `table`, `json` or `csv`.
+        reading: how data of the user's own is read.
     """
 
     name: str | None
@@ -63,6 +67,7 @@ class DataRequest:
     out: Path | None = None
     picture: bool = True
     format: str = "table"
+    reading: Reading = field(default_factory=Reading)
 
 
 def run_data(request: DataRequest) -> int:
@@ -82,7 +87,8 @@ def _check(request: DataRequest) -> None:
     """Raise UsageError where the options contradict each other, before anything is read."""
     if request.name is None:
         given = {"--index": request.index, "--split": request.split, "--out": request.out}
-        for option in (option for option, value in given.items() if value is not None):
+        said = [option for option, value in given.items() if value is not None]
+        for option in (*said, *(word for word in options_of(request.reading) if word[:2] == "--")):
             raise UsageError(f"{option}: say which data set, as in: tuner data digits {option} …")
     if request.split is not None and request.index is None:
         raise UsageError("--split says to which rows --index counts: give --index, too.")
@@ -98,17 +104,20 @@ def _check(request: DataRequest) -> None:
 
 def _open(name: str, request: DataRequest) -> Prepared:
     """The data set, prepared in the working directory."""
-    path = Path(name)
-    if name not in ENTRIES and (path.suffix or len(path.parts) > 1 or path.exists()):
-        raise DataError(
-            f"{name} is a path, and data of your own is not supported yet.\n"
-            f"Known by name: {listed(names())}; `tuner data` says more about them."
-        )
-    if name in ENTRIES:
-        folder = Workspace(request.folder).create().data
-    else:
-        folder = Workspace(request.folder).data  # nothing is written: `obtain` knows no such name
-    return obtain(name, request.data_dir, folder, lambda text: click.echo(text, err=True))
+    options = [word for word in options_of(request.reading) if word.startswith("--")]
+    if not is_path(name) and options:
+        raise UsageError(f"{options[0]} is for data of your own, and {name} is a named data set.")
+    if is_path(name):
+        find(name, request.folder, request.data_dir)  # nothing is written for what is not there
+    folder = Workspace(request.folder).create().data
+    return obtain(
+        name,
+        request.data_dir,
+        folder,
+        lambda text: click.echo(text, err=True),
+        request.reading,
+        request.folder,
+    )
 
 
 # All data sets
@@ -307,7 +316,7 @@ def _rows_picture(data: Prepared, split: str, rows: Sequence[Row], form: str) ->
 
 def _write(request: DataRequest, data: Prepared, what: str, draw: Callable[[str], bytes]) -> str:
     """Draw the picture and write it; returns where, as the user would type it."""
-    file = request.out or Path(f"{data.name}-{what}.png")
+    file = request.out or Path(f"{file_name(data.name)}-{what}.png")
     target = request.folder / file
     if target.is_dir():
         raise UsageError(f"{file} is a folder: name a file with --out, or give --no-picture.")
@@ -327,6 +336,16 @@ def _close(
     sentence = f"{what} of {data.name}."
     if written is not None:
         sentence = f"{what} of {data.name}; the picture is in {written}."
+    print_closing(console, sentence, _next(data, request))
+
+
+def _next(data: Prepared, request: DataRequest) -> str:
     sweeps = definitions.available(request.folder)
-    command = "sweep" if data.name in sweeps else "init"
-    print_closing(console, sentence, f"tuner {command} {data.name}")
+    assert request.name is not None
+    if not is_path(request.name):
+        return f"tuner {'sweep' if data.name in sweeps else 'init'} {data.name}"
+    name = file_name(data.name)
+    if name in sweeps and definitions.load(sweeps[name]).dataset == request.name:
+        return f"tuner sweep {name}"
+    words = ["tuner", "init", name, "--dataset", request.name, *options_of(request.reading)]
+    return shlex.join(words)

@@ -24,9 +24,10 @@ from tuner.commands.exporting import (
     register_model,
     script_of,
 )
-from tuner.commands.output import print_closing, print_json, result_console
+from tuner.commands.output import notes_console, print_closing, print_json, result_console
 from tuner.commands.report import find_studies, outcome_of
 from tuner.commands.show import BEST, find_trial
+from tuner.data.tables import TABLES
 from tuner.errors import StudyError, UsageError
 from tuner.exported import ENDING, card_of, sidecar_of, vocabulary_of
 from tuner.report.jsonout import SCHEMA, entry_json
@@ -65,7 +66,16 @@ class ExportRequest:
 
 
 @dataclass(frozen=True)
-class _Done:
+class Done:
+    """What an export has written.
+
+    Attributes:
+        model: the model's file, or None.
+        code: the script, or None.
+        registered: what `register_model` returns, or None.
+        notes: what a person has to know of the choice, a line each.
+    """
+
     model: Model | None = None
     code: Path | None = None
     registered: dict[str, Any] | None = None
@@ -74,25 +84,34 @@ class _Done:
 
 def run_export(request: ExportRequest) -> int:
     """Write what was asked for and print where it is; returns 0."""
+    job, done = export(request, _teller(notes_console()))
+    _print(job, done, request.format)
+    return 0
+
+
+def export(request: ExportRequest, say: Callable[[str], None]) -> tuple[Job, Done]:
+    """Write what was asked for, and print nothing.
+
+    Args:
+        say: called with a line about what takes a while.
+
+    Raises:
+        UsageError: a file cannot be written there, or is not ours to replace.
+        StudyError: there is no such study or trial, or it has no figures.
+    """
     _check(request)
     workspace = Workspace(request.folder)
     (summary,) = find_studies(workspace, [request.study])
     outcome = outcome_of(summary)
-    entry = find_trial(outcome, request.trial)
-    if entry.chosen is None:
-        raise StudyError(
-            f"{trial_name(entry)} of {outcome.study} is {entry.state} and has no figures: there is "
-            f"nothing to export.\nTrials that can be exported: tuner report {_quoted(request)}"
-        )
+    entry = exportable(outcome, request.trial)
     file = request.out or Path(f"{_file_name(outcome.study)}-trial-{entry.trial}{ENDING}")
     wants_model = request.code is None or request.out is not None or request.register is not None
     if wants_model:
         refuse_strangers(request.folder / file)
     if request.code is not None:
         refuse_other_script(request.folder / request.code)
-    say = _teller(Console(stderr=True))
     job = job_of(workspace, summary, outcome, entry, request.data_dir, say)
-    done = _Done(notes=_notes(outcome, entry, request.trial))
+    done = Done(notes=_notes(outcome, entry, request.trial))
     if request.code is not None:
         write_aside(request.folder / request.code, script_of(job).encode())
         done = replace(done, code=request.code)
@@ -103,8 +122,19 @@ def run_export(request: ExportRequest) -> int:
             done,
             registered=register_model(job, done.model, request.register, request.alias or ALIAS),
         )
-    _print(job, done, request.format)
-    return 0
+    return job, done
+
+
+def exportable(outcome: Outcome, word: str) -> Entry:
+    """The trial that `word` names; raises StudyError where it has no figures to stand for it."""
+    entry = find_trial(outcome, word)
+    if entry.chosen is None:
+        raise StudyError(
+            f"{trial_name(entry)} of {outcome.study} is {entry.state} and has no figures: there is "
+            "nothing to export.\nTrials that can be exported: tuner report "
+            f"{shlex.quote(outcome.study)}"
+        )
+    return entry
 
 
 # --- before anything is written ---------------------------------------------------------------
@@ -152,7 +182,7 @@ def _notes(outcome: Outcome, entry: Entry, word: str) -> tuple[str, ...]:
 # --- what is printed --------------------------------------------------------------------------
 
 
-def _print(job: Job, done: _Done, form: str) -> None:
+def _print(job: Job, done: Done, form: str) -> None:
     for note in done.notes:
         click.echo(note, err=True)
     if form == "json":
@@ -163,10 +193,10 @@ def _print(job: Job, done: _Done, form: str) -> None:
     console.print()
     console.print(_table(done))
     console.print()
-    print_closing(console, _sentence(job, done), _next(done))
+    print_closing(console, _sentence(job, done), _next(job, done))
 
 
-def _result(job: Job, done: _Done) -> dict[str, Any]:
+def _result(job: Job, done: Done) -> dict[str, Any]:
     found: dict[str, Any] = {
         "schema": SCHEMA,
         "study": job.outcome.study,
@@ -209,7 +239,7 @@ def _head(job: Job) -> Text:
     return Text(" · ".join([job.outcome.study, where, *figures]), style="bold")
 
 
-def _table(done: _Done) -> Table:
+def _table(done: Done) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
@@ -233,7 +263,7 @@ def _table(done: _Done) -> Table:
     return table
 
 
-def _sentence(job: Job, done: _Done) -> str:
+def _sentence(job: Job, done: Done) -> str:
     name = f"T{trial_name(job.entry)[1:]} of {job.outcome.study}"
     if done.model is None:
         return f"{name} is written as a script that repeats its training."
@@ -247,11 +277,14 @@ def _sentence(job: Job, done: _Done) -> str:
     return f"{name} {how} exported; its figures are {trust}."
 
 
-def _next(done: _Done) -> str:
+def _next(job: Job, done: Done) -> str:
     if done.model is None:
         return f"python {shlex.quote(str(done.code))}"
     kind = done.model.described.kind
     file = {"image": "picture.png", "text": "text.txt", "table": "rows.csv"}[kind]
+    dataset = job.summary.definition["dataset"]
+    if dataset.endswith(TABLES):  # data of the user's own, which has the columns that it takes
+        file = shlex.quote(dataset)
     return f"tuner predict {shlex.quote(str(done.model.file))} {file}"
 
 
@@ -265,10 +298,6 @@ def _teller(console: Console) -> Callable[[str], None]:
             console.print(Text(text), soft_wrap=True)
 
     return say
-
-
-def _quoted(request: ExportRequest) -> str:
-    return shlex.quote(request.study)
 
 
 def _file_name(study: str) -> str:

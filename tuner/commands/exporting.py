@@ -20,7 +20,7 @@ from uuid import uuid4
 
 from tuner.commands.repeating import data_of, train_again
 from tuner.data.prepared import Prepared
-from tuner.errors import StudyError, TunerError, UsageError
+from tuner.errors import DataError, StudyError, TunerError, UsageError
 from tuner.executors.errand import run_errand
 from tuner.exported import (
     ENDING,
@@ -164,7 +164,7 @@ def export_model(job: Job, file: Path) -> Model:
     aside = target.with_name(f".{target.stem}.{os.getpid()}.{uuid4().hex[:8]}{ENDING}")
     with tempfile.TemporaryDirectory(prefix="tuner-") as folder:
         try:
-            weights, retrained = _weights(job, Path(folder))
+            weights, retrained = weights_of(job, Path(folder))
             job.say("Writing the model …")
             written = run_errand(
                 "tuner.training.export:write_model",
@@ -206,8 +206,16 @@ def export_model(job: Job, file: Path) -> Model:
     )
 
 
-def _weights(job: Job, folder: Path) -> tuple[Path, bool]:
-    """The file with the weights of the chosen epoch, and whether they had to be trained again."""
+def weights_of(job: Job, folder: Path) -> tuple[Path, bool]:
+    """The file with the weights of the chosen epoch, and whether they had to be trained again.
+
+    Args:
+        folder: where they are written in that case.
+
+    Raises:
+        StudyError: they were not kept, and the trial is not one to train again.
+        TrainingError: it cannot be trained again.
+    """
     if job.entry.record.weights is not None:
         return Path(job.entry.record.weights), False
     if job.spec.split.kind == "test":
@@ -275,6 +283,7 @@ def _describe(job: Job, file: Path, mark: str, edge: float | None) -> ExportedMo
         sha256=mark,
         vocabulary=vocabulary_of(file).name if data.kind == "text" else None,
         edge=edge,
+        encoder=data.encoder,
         details={
             "params": dict(entry.params),
             "targets": [target.text for target in job.outcome.targets],
@@ -326,6 +335,11 @@ def _write_json(path: Path, value: Any) -> None:
 def script_of(job: Job) -> str:
     """The trial as a plain Keras script; raises DataError where its data set is not known."""
     data = job.data
+    if data.encoder is not None:
+        raise DataError(
+            f"no script can be written for {data.name}: how data of your own is read is more than "
+            "a page.\nLeave --code away; the model itself takes raw input."
+        )
     return script(
         ScriptFacts(
             study=job.outcome.study,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -16,14 +16,26 @@ import click
 import yaml
 
 from tuner import definition as definitions
+from tuner.commands.init_own import (
+    first_epochs,
+    first_space,
+    first_targets,
+    reading_lines,
+    scalar,
+)
+from tuner.data.obtain import obtain
+from tuner.data.own import find
 from tuner.data.registry import ENTRIES, names
 from tuner.definition import SweepDefinition
 from tuner.definition_reference import schema_text
-from tuner.errors import UsageError, WorkspaceError, nearest
+from tuner.errors import DataError, UsageError, WorkspaceError
+from tuner.reading import Reading, is_path, options_of
 from tuner.targets import parse_targets, unique
-from tuner.workspace import write_aside
+from tuner.workspace import Workspace, write_aside
 
 SCHEMA = "sweep.schema.json"
+TRIALS = 30
+"""Of a first sweep on data that nobody has tried."""
 
 HEAD = Template(
     """# yaml-language-server: $$schema=$schema
@@ -51,7 +63,8 @@ seed: 0                   # the same seed proposes the same configurations
 # early_stopping: {monitor: val_loss, patience: 5}       # stop a trial when this stands still
 
 # A configuration meets the targets when one and the same epoch meets all of them. Metrics:
-# val_accuracy, train_accuracy, val_loss, train_loss, accuracy_gap (train - val), parameters.
+# val_accuracy, train_accuracy, val_loss, train_loss, accuracy_gap (train - val), parameters, and
+# with the same weight for every class val_balanced_accuracy, val_macro_f1.
 targets:
 $targets
 
@@ -105,28 +118,40 @@ def run_init(
     start: str | None,
     targets: Sequence[str],
     force: bool,
+    reading: Reading | None = None,
+    data_dir: Path | None = None,
 ) -> int:
     """Write `folder`/sweeps/`name`.yaml and the schema beside it; returns 0.
 
     Args:
         folder: the working directory.
         name: of the sweep.
-        dataset: a data set's name, or None.
+        dataset: a data set's name, a path to data of the user's own, or None.
         start: a definition whose text is copied instead, or None.
         targets: target texts that replace those of the model.
         force: replace a file that is there.
+        reading: how data of the user's own is read, or None.
+        data_dir: where paths are looked up that do not lead anywhere from `folder`, or None.
     """
+    reading = reading or Reading()
     _check_name(name)
     file = folder / "sweeps" / f"{name}.yaml"
     if file.exists() and not force:
         raise UsageError(f"{file} exists already: take another name, or replace it by --force.")
     if start is not None and dataset is not None:
         raise UsageError("--from copies a definition with its data set: leave --dataset out.")
+    if options := options_of(reading):
+        if start is not None:
+            raise UsageError(f"--from copies a definition: write `{options[0][2:]}` in the copy.")
+        if not is_path(dataset or name):
+            raise UsageError(f"{options[0]} is for data of your own: name it by --dataset PATH.")
     asked = unique(target for text in targets for target in parse_targets(text))
     wanted = [target.text for target in asked]
     if start is not None:
         source = definitions.find(start, folder)
         text = _copied(source.read_text(encoding="utf-8-sig"), wanted)
+    elif dataset is not None and is_path(dataset):
+        text = _text_for_own(folder, dataset, reading, data_dir, wanted)
     else:
         text = _text_for(dataset or (name if name in names() else "digits"), wanted)
     origin = f", copied from {start}" if start else ""
@@ -159,24 +184,65 @@ def _check_name(name: str) -> None:
 
 def _text_for(dataset: str, targets: Sequence[str]) -> str:
     """The body for a data set: the values of its shipped definition, every key with a comment."""
-    if dataset not in names():
-        known = ", ".join(names())
-        hint = nearest(dataset, names())
-        raise UsageError(f"no data set is called {dataset}{hint}.\nKnown: {known}.")
     like = definitions.load(definitions.shipped() / f"{dataset}.yaml")
     wanted = list(targets) or [target.text for target in like.targets]
-    space = like.space.to_json()
+    return _body(
+        f"{dataset:<16}",
+        ENTRIES[dataset].description,
+        like.epochs,
+        like.trials,
+        wanted,
+        like.space.to_json(),
+    )
+
+
+def _text_for_own(
+    folder: Path, dataset: str, reading: Reading, data_dir: Path | None, targets: Sequence[str]
+) -> str:
+    """The body for data of the user's own, which is read for it."""
+    try:
+        find(dataset, folder, data_dir)
+    except DataError as error:
+        raise UsageError(str(error)) from error
+    data = obtain(
+        dataset,
+        data_dir,
+        Workspace(folder).create().data,
+        lambda text: click.echo(text, err=True),
+        reading,
+        folder,
+    )
+    description = "\n".join([data.description, *reading_lines(data, reading)])
+    return _body(
+        f"{scalar(dataset):<16}",
+        description,
+        first_epochs(data),
+        TRIALS,
+        list(targets) or first_targets(data),
+        first_space(data),
+    )
+
+
+def _body(
+    dataset: str,
+    description: str,
+    epochs: int,
+    trials: int,
+    targets: Sequence[str],
+    space: Mapping[str, Any],
+) -> str:
+    """The template, filled in; `description` may go on with lines of its own."""
     lines = []
     for name, comment in PARAMETERS.items():
         if name in space:
             entry = f"  {name + ':':<14} {_flow(space[name])}"
             lines.append(f"{entry:<65} # {comment}" if comment else entry)
     return BODY.substitute(
-        dataset=f"{dataset:<16}",
-        description=ENTRIES[dataset].description,
-        epochs=f"{like.epochs:<17}",
-        trials=f"{like.trials:<17}",
-        targets="\n".join(f"  - {text}" for text in wanted),
+        dataset=dataset,
+        description=description,
+        epochs=f"{epochs:<17}",
+        trials=f"{trials:<17}",
+        targets="\n".join(f"  - {text}" for text in targets),
         space="\n".join(lines),
     )
 
@@ -229,4 +295,4 @@ def _end(node: yaml.Node, text: str) -> int:
 
 def _summary(definition: SweepDefinition) -> str:
     targets = " and ".join(target.text for target in definition.targets)
-    return f"{definition.trials} trials of {definition.dataset} for {targets}"
+    return f"{definition.trials} trials of {definition.data_name} for {targets}"

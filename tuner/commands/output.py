@@ -33,6 +33,18 @@ def result_console() -> Console:
     return Console(highlight=False)
 
 
+def notes_console() -> Console:
+    """A console on stderr, for progress and notes.
+
+    In a notebook it writes plain lines: rich would make an HTML output of each, and a live display
+    needs widgets there.
+    """
+    console = Console(stderr=True)
+    if console.is_jupyter:
+        return Console(stderr=True, force_jupyter=False, force_terminal=False)
+    return console
+
+
 def _nearest_ascii(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
@@ -124,7 +136,7 @@ def _print_tables(
         console.print(outcome_table(outcome))
         console.print()
         if len(variants) > 1 or any(len(v.trainings) > 1 for v in variants):
-            console.print(variants_block(variants))
+            console.print(variants_block(variants, outcome.targets))
             console.print()
         if answers:
             console.print(answers_block(answers))

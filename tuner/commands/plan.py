@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner import definition as definitions
+from tuner.commands.own_model import with_own_model
 from tuner.data.obtain import obtain
 from tuner.data.prepared import Prepared
 from tuner.data.splits import split
@@ -85,16 +86,48 @@ def make_plan(
         definition = _again(known, unchanged, begun)
     else:
         definition = definitions.load(path, begun)
+    plan = _plan(workspace, called, definition, data_dir, known, base, say)
+    if begun is not overrides and begun.engine != (unchanged and unchanged.engine):
+        say(f"{called} was begun with model.fit and goes on with it (engine: fit).")
+    return plan
+
+
+def plan_of(
+    workspace: Workspace,
+    definition: SweepDefinition,
+    data_dir: Path | None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Plan:
+    """The plan of a definition that no file holds; its name is the study's.
+
+    Args:
+        workspace, data_dir, say: as for `make_plan`.
+        definition: checked. A study of that name goes on if it was made by the same one.
+    """
+    _check_name(definition.name)
+    known = _stored(workspace, definition.name)
+    return _plan(workspace, definition.name, definition, data_dir, known, None, say)
+
+
+def _plan(
+    workspace: Workspace,
+    study: str,
+    definition: SweepDefinition,
+    data_dir: Path | None,
+    known: StudySummary | None,
+    base: dict[str, Any] | None,
+    say: Callable[[str], None],
+) -> Plan:
+    """The plan of a definition, on its data; refused where the study is `known` as another one."""
     data = _data(workspace, definition, data_dir, say)
     refuse_losses(data, losses_in(definition))
+    definition = with_own_model(workspace, definition, data, say)
     identity = definitions.identity(definition, data.fingerprint)
     if known is not None:
         definitions.refuse_another(known.name, known.identity, identity)
         _refuse_taken_names(known, definition)
-        if begun is not overrides and begun.engine != (unchanged and unchanged.engine):
-            say(f"{called} was begun with model.fit and goes on with it (engine: fit).")
     return Plan(
-        study=called,
+        study=study,
         definition=definition,
         data=data,
         identity=identity,
@@ -133,7 +166,14 @@ def _data(
 ) -> Prepared:
     """Load and prepare the data, and see that the split can be made."""
     try:
-        data = obtain(definition.dataset, data_dir, workspace.data, say)
+        data = obtain(
+            definition.dataset,
+            data_dir,
+            workspace.data,
+            say,
+            definition.reading,
+            workspace.root,
+        )
         split(data.y_train, definition.split)
         if definition.split.kind == "test":
             data.test()

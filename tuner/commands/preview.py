@@ -43,7 +43,7 @@ def _print_one(console: Console, plan: Plan, listed: Sequence[Proposal]) -> None
     definition = plan.definition
     targets = " and ".join(target.text for target in definition.targets)
     data = plan.data
-    console.print(Text(f"{plan.study} · {definition.dataset} ({data.source}) · {targets}"))
+    console.print(Text(f"{plan.study} · {definition.data_name} ({data.source}) · {targets}"))
     console.print(
         Text(
             f"{_rows(plan)}; "

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from tuner.epochs import Choice
-from tuner.report.wording import configuration, duration_text, plural, trials_text
+from tuner.report.wording import SHORT, configuration, duration_text, plural, trials_text
 from tuner.search.scheduler import Ended, Notice, Progressed, Started
 
 
@@ -39,7 +39,14 @@ class Observer(Protocol):
 
 
 def make_observer(
-    console: Console, study: str, total: int, done: int, meets: int, workers: int, verbosity: int
+    console: Console,
+    study: str,
+    total: int,
+    done: int,
+    meets: int,
+    workers: int,
+    verbosity: int,
+    metric: str = "val_accuracy",
 ) -> Observer:
     """The observer for this console: live on a terminal, else plain lines, or none.
 
@@ -47,8 +54,9 @@ def make_observer(
         console: where it is shown.
         study, total, done, meets, workers: what the counts begin with.
         verbosity: below 0 nothing is shown; above 0 a line an epoch as well.
+        metric: what the study maximises.
     """
-    tally = _Tally(study, total, done, meets, workers)
+    tally = _Tally(study, total, done, meets, workers, metric)
     if verbosity < 0:
         return Silent(console)
     if console.is_terminal and not console.is_dumb_terminal:
@@ -59,8 +67,11 @@ def make_observer(
 class _Tally:
     """Counts that every observer shows."""
 
-    def __init__(self, study: str, total: int, done: int, meets: int, workers: int) -> None:
+    def __init__(
+        self, study: str, total: int, done: int, meets: int, workers: int, metric: str
+    ) -> None:
         self.study = study
+        self.metric = metric
         self.total = total
         self.done = done
         self.meets = meets
@@ -76,7 +87,7 @@ class _Tally:
         if choice is None or notice.state == "failed":
             return
         self.meets += choice.meets
-        value = choice.metrics.val_accuracy
+        value = choice.metrics.figure(self.metric)
         if value is not None and (self.best is None or value > self.best):
             self.best = value
 
@@ -130,12 +141,12 @@ class Lines(Silent):
 
     def __call__(self, notice: Notice) -> None:
         if isinstance(notice, Progressed) and self._epochs:
-            self.say(f"{self._tally.study}  {progress_text(notice)}")
+            self.say(f"{self._tally.study}  {progress_text(notice, self._tally.metric)}")
         if not isinstance(notice, Ended):
             return
         self._tally.add(notice)
         tally = self._tally
-        text = f"{tally.study} {tally.done}/{tally.total}  {ended_text(notice)}"
+        text = f"{tally.study} {tally.done}/{tally.total}  {ended_text(notice, tally.metric)}"
         left = tally.time_left()
         tail = f"  · {tally.meets} meet{f', {left}' if left else ''}"
         self.say(text if tally.total == 1 else f"{text}{tail}")
@@ -175,7 +186,7 @@ class Display(Silent):
         if isinstance(notice, Started):
             self._slots[notice.slot] = f"{name_of(notice)}  starting"
         elif isinstance(notice, Progressed):
-            line = progress_text(notice)
+            line = progress_text(notice, self._tally.metric)
             if self._epochs:
                 self.say(line)
             self._slots[notice.slot] = f"{line}  {configuration(notice.ticket.params)}"
@@ -183,14 +194,14 @@ class Display(Silent):
             self._slots[notice.slot] = "idle"
             self._tally.add(notice)
             self._bar.update(self._task, completed=self._tally.done)
-            self.say(ended_text(notice))
+            self.say(ended_text(notice, self._tally.metric))
         self._live.update(self._render())
 
     def _render(self) -> RenderableType:
         tally = self._tally
         facts = [f"{tally.meets} meet the targets"]
         if tally.best is not None:
-            facts.insert(0, f"best val {share(tally.best)}")
+            facts.insert(0, f"best {SHORT[tally.metric]} {share(tally.best)}")
         left = tally.time_left()
         if left:
             facts.append(left)
@@ -207,20 +218,26 @@ def name_of(notice: Notice) -> str:
     return f"trial {ticket.origin}" + (f" ({ticket.variant})" if ticket.variant else "")
 
 
-def progress_text(notice: Progressed) -> str:
-    """`trial 7  epoch 12  val 0.8932  train 0.9410`; `epoch 12 of 60` where that is its own."""
+def progress_text(notice: Progressed, metric: str = "val_accuracy") -> str:
+    """`trial 7  epoch 12  val 0.8932  train 0.9410`; `epoch 12 of 60` where that is its own.
+
+    Args:
+        metric: what the study maximises, shown beside val where it is another.
+    """
     m, planned = notice.metrics, notice.ticket.params.get("epochs")
     of = "" if planned is None else f" of {planned}"
     text = f"{name_of(notice)}  epoch {m.epoch}{of}  val {share(m.val_accuracy)}"
+    if metric != "val_accuracy":
+        text += f"  {SHORT[metric]} {share(m.figure(metric))}"
     return text if m.train_accuracy is None else f"{text}  train {share(m.train_accuracy)}"
 
 
-def ended_text(notice: Ended) -> str:
+def ended_text(notice: Ended, metric: str = "val_accuracy") -> str:
     """One line on an ended trial."""
     parts = [name_of(notice)]
     choice = notice.choice
     if choice is not None:
-        parts.append(figures_text(choice))
+        parts.append(figures_text(choice, metric))
         if notice.state != "failed":
             parts.append("meets" if choice.meets else "misses")
     if notice.state != "complete":
@@ -229,10 +246,13 @@ def ended_text(notice: Ended) -> str:
     return "  ".join(parts)
 
 
-def figures_text(choice: Choice) -> str:
-    """`val 0.8932 train 0.9410 at epoch 27`."""
+def figures_text(choice: Choice, metric: str = "val_accuracy") -> str:
+    """`val 0.8932 train 0.9410 at epoch 27`, with what else the study maximises in between."""
     m = choice.metrics
-    return f"val {share(m.val_accuracy)} train {share(m.train_accuracy)} at epoch {m.epoch}"
+    text = f"val {share(m.val_accuracy)}"
+    if metric != "val_accuracy":
+        text += f" {SHORT[metric]} {share(m.figure(metric))}"
+    return f"{text} train {share(m.train_accuracy)} at epoch {m.epoch}"
 
 
 def share(value: float | None) -> str:

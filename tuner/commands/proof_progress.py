@@ -10,8 +10,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tuner.commands.progress import share
 from tuner.epochs import meets
+from tuner.report.wording import SHORT
 from tuner.search.repeats import Planned, RepeatEnded, RepeatProgressed
-from tuner.targets import Target
+from tuner.targets import BY_CLASS, Target
 
 KINDS = {
     "own": "own seed",
@@ -102,6 +103,8 @@ def repeat_text(notice: RepeatEnded, targets: Sequence[Target]) -> str:
     judged = repeat.judged
     if judged is None:
         return f"{who}  {repeat.message or repeat.status}"
-    figures = f"val {share(judged.val_accuracy)} train {share(judged.train_accuracy)}"
+    named = [m for m in BY_CLASS if any(t.metric == m for t in targets)]
+    shown = [f"{SHORT[m]} {share(judged.figure(m))}" for m in ("val_accuracy", *named)]
+    figures = " ".join([*shown, f"train {share(judged.train_accuracy)}"])
     verdict = "passes" if meets(judged, targets) else "misses"
     return f"{who}  {figures} at epoch {judged.epoch}  {verdict}"

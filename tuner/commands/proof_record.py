@@ -90,6 +90,8 @@ def figures(found: Confirmation) -> dict[str, float]:
             "test_loss": found.test.loss,
             "test_drop": found.drop,
             "test_looked_at": found.test.looked_at,
+            "test_balanced_accuracy": found.test.balanced_accuracy,
+            "test_macro_f1": found.test.macro_f1,
         }
     return {name: float(value) for name, value in numbers.items() if value is not None}
 

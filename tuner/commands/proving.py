@@ -22,6 +22,7 @@ from tuner.executors.errand import run_errand
 from tuner.locks import are_missing, open_lock, try_lock
 from tuner.report.confirmation import Confirmation, confirmations, judged_repeats
 from tuner.report.selection import judge
+from tuner.scores import TestScore
 from tuner.search.records import repeat_key, test_key
 from tuner.search.repeats import (
     Planned,
@@ -35,7 +36,7 @@ from tuner.search.repeats import (
 )
 from tuner.search.scheduler import Controls, StopReason
 from tuner.search.study import SweepStudy
-from tuner.trial import Repeat, TestScore
+from tuner.trial import Repeat
 from tuner.workspace import Workspace
 
 SEEDS = 5
@@ -225,6 +226,8 @@ def _read_test(proving: Proving, origin: int) -> None:
         looked_at=sum(verdict is not None for verdict in judged),
         read_before=sum(r.test is not None for r in records),
         at=time.time(),
+        balanced_accuracy=figures[0].get("balanced_accuracy"),
+        macro_f1=figures[0].get("macro_f1"),
     )
     proving.study.note(test_key(record.number), score.to_json())
 

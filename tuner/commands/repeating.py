@@ -42,7 +42,15 @@ def data_of(
     try:
         data = Prepared.open(workspace.data / fingerprint, fingerprint)
     except DataError:
-        data = obtain(summary.dataset, data_dir, workspace.data, say)
+        definition = definitions.restore(summary.definition, summary.name)
+        data = obtain(
+            definition.dataset,
+            data_dir,
+            workspace.data,
+            say,
+            definition.reading,
+            workspace.root,
+        )
     if data.fingerprint != fingerprint:
         raise DataError(
             f"{summary.name} was made on data with the fingerprint {fingerprint}, but "

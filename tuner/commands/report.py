@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tuner import definition as definitions
-from tuner.commands.output import print_outcomes
+from tuner.commands.output import notes_console, print_outcomes
 from tuner.commands.report_files import FilesRequest, check_files, write_files
+from tuner.contradictions import check_targets
 from tuner.errors import StudyError, UsageError, nearest
 from tuner.report.selection import Outcome, select
 from tuner.search.records import StudySummary, summaries
-from tuner.targets import Target, check_targets, parse_targets
+from tuner.targets import Target, parse_targets
 from tuner.workspace import Workspace
 
 
@@ -45,7 +46,7 @@ def run_report(request: ReportRequest) -> int:
     found = find_studies(workspace, request.names)
     outcomes = [outcome_of(summary, what_if) for summary in found]
     if request.files.wanted:
-        write_files(request.files, workspace, found[0], outcomes[0])
+        write_files(request.files, workspace, found[0], outcomes[0], notes_console())
     print_outcomes(outcomes, request.format, [restored(summary) for summary in found])
     return 0 if request.exit_zero or all(o.meets or o.confirmed for o in outcomes) else 3
 

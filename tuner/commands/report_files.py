@@ -91,14 +91,17 @@ def pages_of_mlflow(given: str | None) -> str:
 
 
 def write_files(
-    request: FilesRequest, workspace: Workspace, summary: StudySummary, outcome: Outcome
+    request: FilesRequest,
+    workspace: Workspace,
+    summary: StudySummary,
+    outcome: Outcome,
+    notes: Console,
 ) -> None:
-    """Write what is wanted of one study, and say on stderr where it is.
+    """Write what is wanted of one study, and say on `notes` where it is.
 
     Raises:
         WorkspaceError: a file cannot be written.
     """
-    notes = Console(stderr=True, highlight=False)
     definition = definitions.restore(summary.definition, summary.name)
     written: dict[str, Path] = {}
     trouble = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from tuner.definition import SweepDefinition
 from tuner.epochs import MEASURE_EVERY
 from tuner.executors.base import Executor
 from tuner.executors.processes import ProcessExecutor
-from tuner.parameters import epochs_of
+from tuner.parameters import epochs_of, is_own
 from tuner.report.selection import Outcome, Shortlist, select
 from tuner.search.outbox import Outbox
 from tuner.search.pruners import Pruning
@@ -73,7 +74,7 @@ class Job:
         records = self.study.records()
         return select(
             self.plan.study,
-            definition.dataset,
+            definition.data_name,
             records,
             definition.targets,
             definition.epoch,
@@ -85,29 +86,36 @@ class Job:
 class Interruption:
     """What signals have asked for; shared by the handlers and the schedulers.
 
-    The first Ctrl-C lets running trials finish; SIGTERM hands them back; a second signal ends the
-    process at once, and what ran is recognised as lost by the next one.
+    The first Ctrl-C lets running trials finish; SIGTERM hands them back. A second signal ends the
+    process at once, and what ran is recognised as lost by the next one. Where the process is not
+    ours to end, a second Ctrl-C hands back, and a third is a KeyboardInterrupt.
 
     Attributes:
         draining, handing_back: what is said then.
+        ends_process: whether a second signal ends the process.
         controls: what schedulers read.
         exit_code: of the process, once a signal has come.
     """
 
     draining: str = "Running trials finish; press Ctrl-C again to stop at once.\n"
     handing_back: str = "Handing running trials back …\n"
+    ends_process: bool = True
     controls: Controls = field(default_factory=Controls)
     exit_code: int | None = None
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         code = INTERRUPTED if number == signal.SIGINT else TERMINATED
-        if self.exit_code is not None:
+        again = self.exit_code is not None
+        if again and self.ends_process:
             if os.isatty(2):
                 os.write(2, b"\x1b[?25h\n")  # the live display hid the cursor
             os.write(2, b"Stopped at once; the next sweep repeats what was running.\n")
             os._exit(code)
-        self.exit_code = code
-        if number != signal.SIGINT:
+        if again and number == signal.SIGINT and self.controls.hand_back:
+            raise KeyboardInterrupt
+        # The end of the process is asked for by whatever is no Ctrl-C, before or after one.
+        self.exit_code = code if self.exit_code is None else max(code, self.exit_code)
+        if number != signal.SIGINT or again:
             self.controls.hand_back = True
             text = self.handing_back
         else:
@@ -121,8 +129,12 @@ class Interruption:
 def signals_to(interruption: Interruption) -> Iterator[None]:
     """Route SIGINT, SIGTERM and SIGHUP to `interruption` for the block.
 
-    A SIGHUP that is ignored already, as by `nohup`, stays ignored.
+    A SIGHUP that is ignored already, as by `nohup`, stays ignored. Outside the main thread, which
+    alone may change handlers, nothing is routed.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     numbers = [signal.SIGINT, signal.SIGTERM]
     if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         numbers.append(signal.SIGHUP)  # the terminal is gone: as good a reason to hand back
@@ -131,7 +143,8 @@ def signals_to(interruption: Interruption) -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # None: one that was not set from Python, and cannot be set again by it.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def train_trials(
@@ -201,6 +214,8 @@ def make_spec(workspace: Workspace, plan: Plan, study: SweepStudy, ticket: Ticke
     """What a worker needs to train `ticket`."""
     definition = plan.definition
     weights = workspace.weights(study.uid) / f"trial-{ticket.origin}.npz"
+    # Nobody knows which epoch is the last one of a fit of the user's own.
+    every = is_own(definition.model) or (ticket.variant and definition.seeds > 1)
     return TrialSpec(
         attempt=ticket.attempt,
         study=study.name,
@@ -219,7 +234,8 @@ def make_spec(workspace: Workspace, plan: Plan, study: SweepStudy, ticket: Ticke
         keep_weights=str(weights.resolve()),
         diagnostics=definition.diagnostics,
         # What is compared has to be there in every training of a variant, at whatever epoch.
-        measure_every=1 if ticket.variant and definition.seeds > 1 else MEASURE_EVERY,
+        measure_every=1 if every else MEASURE_EVERY,
+        asks=is_own(definition.model),
     )
 
 
@@ -276,7 +292,7 @@ def sweep_info(plan: Plan, study: SweepStudy, command: str) -> SweepInfo:
     return SweepInfo(
         study=plan.study,
         study_uid=study.uid,
-        dataset=definition.dataset,
+        dataset=definition.data_name,
         user=user(),
         definition=definition.to_json(),
         targets=tuple(target.text for target in definition.targets),
@@ -305,5 +321,8 @@ def _summary(outcome: Outcome) -> dict[str, float | int | str]:
         value = best.figure("val_accuracy")
         if value is not None:
             found["best_val_accuracy"] = value
+        score = best.figure(outcome.objective)
+        if score is not None:
+            found[f"best_{outcome.objective}"] = score
         found["best_trial"] = str(best.trial)
     return found

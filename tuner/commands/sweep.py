@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from rich.text import Text
 from tuner.commands.diagnosing import keep_diagnostics
 from tuner.commands.goals import Goal
 from tuner.commands.machine import fitting_workers
-from tuner.commands.output import print_outcomes
+from tuner.commands.output import notes_console, print_outcomes
 from tuner.commands.plan import Plan, make_plan
 from tuner.commands.progress import Observer, make_observer
 from tuner.commands.running import (
@@ -28,7 +28,7 @@ from tuner.commands.running import (
 from tuner.commands.until import Until
 from tuner.commands.variants import Comparing, compare_variants
 from tuner.data.prepared import keep as keep_data
-from tuner.definition import Overrides
+from tuner.definition import Overrides, SweepDefinition
 from tuner.errors import UsageError
 from tuner.report.selection import Outcome
 from tuner.report.wording import trials_text
@@ -59,6 +59,7 @@ class SweepRequest:
         dry_run: print proposals, train nothing.
         goal: what ends the sweep early.
         command: the command line, for the record.
+        more: how ten more trials are asked for.
     """
 
     names: tuple[str, ...]
@@ -75,38 +76,77 @@ class SweepRequest:
     dry_run: bool = False
     goal: Goal = field(default_factory=Goal)
     command: str = ""
+    more: str = "--add 10"
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What sweeps have come to.
+
+    Attributes:
+        outcomes: of the studies that were worked on, in order.
+        definitions: theirs.
+        reached: whether each has what it was asked for: a configuration that meets, or the goal.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    definitions: tuple[SweepDefinition, ...]
+    reached: bool
 
 
 def run_sweep(request: SweepRequest) -> int:
     """Run the sweeps of `request`; returns the exit code."""
     if request.study is not None and len(request.names) > 1:
         raise UsageError("--name names one study; give one sweep with it.")
-    workspace = Workspace(request.folder).create()
-    console = Console(stderr=True)
-    with closing(Owner(workspace.owners)) as presence, console.status("Preparing data …") as status:
-        plans = [
-            make_plan(
-                workspace,
-                name,
-                request.overrides,
-                request.data_dir,
-                request.study,
-                lambda text: console.print(text, markup=False, highlight=False),
-            )
+    console = notes_console()
+
+    def plan(workspace: Workspace, say: Callable[[str], None]) -> list[Plan]:
+        return [
+            make_plan(workspace, name, request.overrides, request.data_dir, request.study, say)
             for name in request.names
         ]
-        status.stop()
-        return _run(request, workspace, plans, console, presence)
+
+    interruption = Interruption()
+    with planned(request, plan, console) as (plans, presence):
+        if request.dry_run:
+            from tuner.commands.preview import print_preview
+
+            print_preview(plans, request.format, request.command)
+            return 0
+        swept = sweep_all(request, plans, console, presence, interruption)
+    print_outcomes(swept.outcomes, request.format, swept.definitions)
+    if interruption.exit_code is not None:
+        return interruption.exit_code
+    return 0 if swept.reached or request.exit_zero else NONE_MEETS
 
 
-def _run(
+@contextmanager
+def planned(
     request: SweepRequest,
-    workspace: Workspace,
-    plans: Sequence[Plan],
+    plan: Callable[[Workspace, Callable[[str], None]], Sequence[Plan]],
     console: Console,
-    presence: Owner,
-) -> int:
-    """Run what is planned; `presence` keeps the prepared data until the first study is open."""
+) -> Iterator[tuple[Sequence[Plan], Owner]]:
+    """What `plan` makes in the working directory, and what keeps its prepared data meanwhile.
+
+    Args:
+        plan: gets the working directory and what to call with a line about what takes a while.
+
+    Raises:
+        UsageError: two of the plans are one study, or a goal cannot be reached.
+    """
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    workspace = Workspace(request.folder).create()
+    with closing(Owner(workspace.owners)) as presence:
+        with console.status("Preparing data …"):
+            plans = plan(workspace, say)
+        _check(request, plans)
+        yield plans, presence
+
+
+def _check(request: SweepRequest, plans: Sequence[Plan]) -> None:
     names = [plan.study for plan in plans]
     if len(set(names)) < len(names):
         raise UsageError(f"two of these sweeps are one study: {', '.join(names)}.")
@@ -116,13 +156,23 @@ def _run(
                 f"{plan.study} validates on the test split (validation: test): nothing is left to "
                 "confirm a trial on.\nLeave --until-confirmed away, or use `validation: 0.2`."
             )
-    if request.dry_run:
-        from tuner.commands.preview import print_preview
 
-        print_preview(plans, request.format, request.command)
-        return 0
+
+def sweep_all(
+    request: SweepRequest,
+    plans: Sequence[Plan],
+    console: Console,
+    presence: Owner,
+    interruption: Interruption,
+) -> Swept:
+    """Run what is planned, one study after the other, and print progress only.
+
+    Args:
+        presence: keeps the prepared data until the first study is open.
+        interruption: what signals ask for meanwhile; then no further study is begun.
+    """
+    workspace = Workspace(request.folder)
     deadline = None if request.timeout is None else time.monotonic() + request.timeout
-    interruption = Interruption()
     outcomes: list[Outcome] = []
     with signals_to(interruption):
         for plan in plans:
@@ -135,13 +185,14 @@ def _run(
             outcomes.append(outcome)
             if reason in ("drained", "handed back", "timeout"):
                 break
-    definitions = [plan.definition for plan in plans[: len(outcomes)]]
-    print_outcomes(outcomes, request.format, definitions)
-    if interruption.exit_code is not None:
-        return interruption.exit_code
     asked = request.goal.asked
-    reached = (request.goal.reached(o) if asked else bool(o.meets or o.confirmed) for o in outcomes)
-    return 0 if all(reached) or request.exit_zero else NONE_MEETS
+    return Swept(
+        outcomes=tuple(outcomes),
+        definitions=tuple(plan.definition for plan in plans[: len(outcomes)]),
+        reached=all(
+            request.goal.reached(o) if asked else bool(o.meets or o.confirmed) for o in outcomes
+        ),
+    )
 
 
 def _run_one(
@@ -164,7 +215,7 @@ def _run_one(
     if workers == 0 and request.verbosity >= 0:
         said = f"All {len(done)} trials of {plan.study} are done."
         if plan.definition.space.parameters:
-            said += " --add 10 asks for ten more."
+            said += f" {request.more} asks for ten more."
         console.print(Text(said), soft_wrap=True)
     if request.goal.asked:
         show = partial(_observer, request, job, console)
@@ -201,6 +252,7 @@ def _observer(request: SweepRequest, job: Job, console: Console) -> Observer:
         len(outcome.meets),
         job.workers,
         request.verbosity,
+        outcome.objective,
     )
 
 

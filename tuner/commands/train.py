@@ -25,6 +25,7 @@ from tuner.search.opening import open_study
 from tuner.search.owners import Owner
 from tuner.search.records import summaries
 from tuner.search.study import SweepStudy
+from tuner.targets import objective_metric
 from tuner.trial import Params, TrialRecord
 from tuner.workspace import Workspace
 
@@ -137,7 +138,8 @@ def _train(
         take=lambda: tickets.pop() if tickets else None,
     )
     verbosity = -1 if request.verbosity < 0 else 1
-    observer = make_observer(console, plan.study, 1, 0, 0, 1, verbosity)
+    metric = objective_metric(plan.definition.targets)
+    observer = make_observer(console, plan.study, 1, 0, 0, 1, verbosity, metric)
     train_trials(job, observer, interruption.controls)
     return ticket.origin, job.outcome()
 
@@ -172,6 +174,7 @@ def configuration_of(
     # Read like the fixed values of a sweep file, so that the same mistakes get the same words.
     raw = {
         "dataset": definition.dataset,
+        "model": definition.model,
         "targets": [target.text for target in definition.targets],
         "fixed": base,
         "variants": {BY_HAND: {}},
@@ -185,7 +188,7 @@ def _params_of(
     if start in definition.variants:  # also one that no trial has been made of yet
         return definition.variants[start]
     outcome = select(
-        study, definition.dataset, records, definition.targets, definition.epoch, len(records)
+        study, definition.data_name, records, definition.targets, definition.epoch, len(records)
     )
     entry = find_trial(outcome, start)
     if not entry.params:

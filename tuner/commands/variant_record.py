@@ -9,9 +9,11 @@ from __future__ import annotations
 from tuner.definition import SweepDefinition
 from tuner.report.selection import Outcome
 from tuner.report.variants import Variant, variants_of
+from tuner.targets import BY_CLASS
 
 FIGURES = (
     "val_accuracy",
+    *BY_CLASS,
     "train_accuracy",
     "val_loss",
     "val_loss_penalised",

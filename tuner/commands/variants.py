@@ -22,6 +22,7 @@ from tuner.commands.running import Job, start_executor
 from tuner.epochs import choose
 from tuner.errors import TunerError
 from tuner.executors.errand import run_errand
+from tuner.scores import VariantScore
 from tuner.search.records import repeat_key, scores_key
 from tuner.search.repeats import (
     Planned,
@@ -32,7 +33,7 @@ from tuner.search.repeats import (
     weights_file,
 )
 from tuner.search.scheduler import Controls, StopReason
-from tuner.trial import Repeat, TrialRecord, VariantScore
+from tuner.trial import Repeat, TrialRecord
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,27 @@ Array = NDArray[Any]
 NDIM: dict[str, tuple[int, ...]] = {"image": (3, 4), "table": (2,), "text": (2,)}
 
 
+@dataclass(frozen=True)
+class Standard:
+    """What the model standardises columns by: (x - mean) / deviation, of the training rows.
+
+    Attributes:
+        mean: one a column; 0 where the column is one category of several.
+        deviation: one a column, above 0; 1 where the column is constant or one category.
+    """
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"mean": list(self.mean), "deviation": list(self.deviation)}
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Standard:
+        """The inverse of `to_json`; raises KeyError, TypeError or ValueError for anything else."""
+        return cls(tuple(map(float, raw["mean"])), tuple(map(float, raw["deviation"])))
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Training and test rows of a classification problem.
@@ -43,6 +64,11 @@ class Dataset:
         vocabulary: of texts, the word of each column; None for everything else.
         texts: the texts themselves by part, `train` and `test`, for people; None where there are
             none. No part of the content: nothing trains on them.
+        standard: of tables of the user's own, what the model standardises columns by, else None.
+        encoder: of data of the user's own, how what is in the files becomes features and labels, as
+            plain JSON (`encoding` says how for tables); None for a named data set.
+        remarks: what a person should know of data of their own, a sentence each.
+        account: how the files were read, for people and programs, as plain JSON, or None.
     """
 
     name: str
@@ -57,6 +83,10 @@ class Dataset:
     source: str
     vocabulary: tuple[str, ...] | None = None
     texts: Mapping[Part, Sequence[str]] | None = None
+    standard: Standard | None = None
+    encoder: dict[str, Any] | None = None
+    remarks: tuple[str, ...] = ()
+    account: dict[str, Any] | None = None
 
     def arrays(self) -> dict[str, Array]:
         """The arrays that there are, by name, training first."""
@@ -72,11 +102,16 @@ class Dataset:
 def fingerprint(dataset: Dataset) -> str:
     """16 hexadecimal digits of a SHA-256 over names, dtypes, shapes and bytes of all arrays.
 
-    A vocabulary counts as well: it says what the columns are.
+    A vocabulary counts as well: it says what the columns are. So do, of data of the user's own,
+    what columns are standardised by and how they are encoded.
     """
     digest = hashlib.sha256()
     if dataset.vocabulary is not None:
         digest.update(json.dumps(dataset.vocabulary).encode() + b"\n")
+    if dataset.standard is not None or dataset.encoder is not None:
+        standard = None if dataset.standard is None else dataset.standard.to_json()
+        own = {"standard": standard, "encoder": dataset.encoder}
+        digest.update(json.dumps(own, sort_keys=True).encode() + b"\n")
     for name, array in dataset.arrays().items():
         # The line before the bytes says how many follow, so no two contents run together.
         digest.update(json.dumps([name, array.dtype.str, list(array.shape)]).encode() + b"\n")
@@ -97,6 +132,8 @@ def _problems(dataset: Dataset) -> Iterator[str]:
         yield "texts need a vocabulary, and nothing else has one"
     elif dataset.vocabulary is not None and dataset.x_train.shape[1:] != (len(dataset.vocabulary),):
         yield f"its vocabulary has {len(dataset.vocabulary)} words for {dataset.x_train.shape[1:]}"
+    if dataset.standard is not None:
+        yield from _standard_problems(dataset.standard, dataset.x_train)
     rows = {"train": dataset.y_train, "test": dataset.y_test}
     for part, texts in (dataset.texts or {}).items():
         labels = rows[part]
@@ -119,6 +156,17 @@ def _problems(dataset: Dataset) -> Iterator[str]:
             )
         if dataset.x_test.dtype != dataset.x_train.dtype:
             yield f"x_test is {dataset.x_test.dtype}, but x_train is {dataset.x_train.dtype}"
+
+
+def _standard_problems(standard: Standard, x: Array) -> Iterator[str]:
+    columns = x.shape[1:]
+    for what, figures in (("mean", standard.mean), ("deviation", standard.deviation)):
+        if columns != (len(figures),):
+            yield f"it has {len(figures)} {what}s for rows of the shape {columns}"
+        elif not all(map(math.isfinite, figures)):
+            yield f"the {what} of a column is not a finite number"
+    if any(deviation <= 0 for deviation in standard.deviation):
+        yield "the deviation of a column is not above 0"
 
 
 def _split_problems(dataset: Dataset, split: str, x: Array, y: Array) -> Iterator[str]:

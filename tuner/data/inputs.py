@@ -8,19 +8,21 @@ is ever unpickled.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tuner.data.columns import Place, cells_of
 from tuner.data.dataset import Array
+from tuner.data.encoding import encode_table
+from tuner.data.pictures import PICTURES, open_flat, pixels_of, reason
+from tuner.data.tables import TABLES, names_text, read_table
 from tuner.data.words import multi_hot, words_of
 from tuner.errors import DataError
 
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-TABLES = (".csv", ".parquet")
 ARRAYS = (".npy", ".npz")
 TEXTS = (".txt",)
 STDIN = "-"
@@ -28,9 +30,6 @@ LABELS = ("label", "target", "class", "y")
 """Columns of a table that hold the answer; they are left out."""
 
 TEXT_COLUMN = "text"
-DEEPEST = 65_535.0
-"""White with 16 bits."""
-
 LIGHT, DARK = 0.5, 0.25
 """Mean brightness from which, and up to which, a picture's border is called so."""
 
@@ -46,6 +45,7 @@ class Wanted:
         scale: by what the model divides; for images the brightest pixel.
         vocabulary: of texts, the word of each column.
         edge: of images, the mean brightness of their border in training, from 0 to 1, or None.
+        encoder: of a model of data of the user's own, how rows are made of what is in files.
     """
 
     kind: str
@@ -54,6 +54,12 @@ class Wanted:
     scale: float
     vocabulary: tuple[str, ...] | None = None
     edge: float | None = None
+    encoder: Mapping[str, Any] | None = None
+
+    @property
+    def from_table(self) -> bool:
+        """Whether rows are made of a table's columns by name."""
+        return self.encoder is not None and self.encoder.get("from") == "table"
 
     @property
     def size(self) -> int:
@@ -115,9 +121,17 @@ def read_inputs(file: str, wanted: Wanted, text: str | None = None, invert: bool
         return _picture(path, wanted, invert)
     if ending in TEXTS:
         return _text_rows([_read_text(path)], (None,), wanted, file)
+    if ending in TABLES and wanted.from_table:
+        return _encoded(path, wanted)
+    if ending in TABLES and wanted.kind == "text" and wanted.encoder is not None:
+        return _own_texts(path, wanted)
     if ending in TABLES:
         return _table(path, wanted)
-    return _shaped(_array(path, key), wanted, file)
+    found = _shaped(_array(path, key), wanted, file)
+    if wanted.from_table:
+        note = f"{file}: its columns are taken for the features, in the order of training."
+        return Inputs(found.x, found.rows, (*found.notes, note))
+    return found
 
 
 def _split_key(file: str) -> tuple[Path, str | None]:
@@ -140,33 +154,14 @@ def _rows_text(wanted: Wanted) -> str:
 
 
 def _picture(path: Path, wanted: Wanted, invert: bool) -> Inputs:
-    from PIL import Image, ImageOps
-
     height, width = wanted.shape[:2]
     colours = wanted.shape[2] if len(wanted.shape) == 3 else 1
     if colours not in (1, 3):
         raise DataError(f"{path}: this model takes {colours} channels, which no picture file has.")
-    notes = []
-    try:
-        with Image.open(path) as opened:
-            opened.load()
-            image = ImageOps.exif_transpose(opened)
-            if image.mode.startswith(("I", "F")):  # 16 bits, which `convert` would cut off
-                image, stretched = _eight_bits(image)
-                notes += [f"{path}: {stretched}"] if stretched else []
-            if "A" in image.getbands() or "transparency" in image.info:
-                flat = image.convert("RGBA")
-                image = Image.alpha_composite(Image.new("RGBA", flat.size, "black"), flat)
-                notes.append(f"{path}: transparent parts are taken for black.")
-            image = image.convert("L" if colours == 1 else "RGB")
-            if image.size != (width, height):
-                notes.append(
-                    f"{path}: resized from {image.size[0]}×{image.size[1]} to {width}×{height}."
-                )
-                image = image.resize((width, height), Image.Resampling.LANCZOS)
-            pixels = np.asarray(image, np.float64) / 255
-    except Exception as error:  # a damaged file raises whatever its bytes happen to lead to
-        raise DataError(f"{path} is not a picture, or is damaged ({_reason(error)}).") from error
+    image, notes = open_flat(path)
+    if image.size != (width, height):
+        notes.append(f"{path}: resized from {image.size[0]}×{image.size[1]} to {width}×{height}.")
+    pixels = np.asarray(pixels_of(image, colours, (height, width)), np.float64) / 255
     if invert:
         pixels = 1 - pixels
     notes += _looks_inverted(path, pixels, wanted)
@@ -174,25 +169,6 @@ def _picture(path: Path, wanted: Wanted, invert: bool) -> Inputs:
     scaled = pixels * wanted.scale
     x = (np.rint(scaled) if whole else scaled).astype(wanted.dtype)
     return Inputs(x.reshape(1, *wanted.shape), (None,), tuple(notes))
-
-
-def _eight_bits(image: Any) -> tuple[Any, str]:
-    """A picture of deeper greys with 8 bits, and a note where their range was not known."""
-    from PIL import Image
-
-    deep = np.asarray(image, np.float64)
-    low, high = float(deep.min()), float(deep.max())
-    note = ""
-    if image.mode.startswith("F") and low >= 0 and high <= 1:
-        top = 1.0
-    elif not image.mode.startswith("F") and low >= 0 and high <= DEEPEST:
-        top = DEEPEST
-        if high < DEEPEST / 4:
-            note = f"its brightest value is {high:g}, where white is {DEEPEST:g} (16 bits)."
-    else:
-        top = max(high, 1.0)
-        note = f"its values go from {low:g} to {high:g}; {top:g} is taken for white."
-    return Image.fromarray((np.clip(deep, 0, None) / top * 255).astype(np.uint8)), note
 
 
 def _looks_inverted(path: Path, pixels: Array, wanted: Wanted) -> list[str]:
@@ -238,7 +214,30 @@ def _array(path: Path, key: str | None) -> Array:
     except DataError:
         raise
     except Exception as error:
-        raise DataError(f"{path} cannot be read as arrays ({_reason(error)}).") from error
+        raise DataError(f"{path} cannot be read as arrays ({reason(error)}).") from error
+
+
+def _encoded(path: Path, wanted: Wanted) -> Inputs:
+    """Rows of a table with the columns that the model was trained on, in any order."""
+    assert wanted.encoder is not None
+    table = read_table(path)
+    commas = table.delimiter == ";"
+    x, notes = encode_table(table.frame, wanted.encoder, table.file, commas)
+    return Inputs(x, tuple(range(len(table))), tuple(notes))
+
+
+def _own_texts(path: Path, wanted: Wanted) -> Inputs:
+    """Texts of a table, from the column that they were in when the model was trained."""
+    assert wanted.encoder is not None
+    table = read_table(path)
+    column = wanted.encoder.get("text") or TEXT_COLUMN
+    if column not in table.names:
+        raise DataError(
+            f"{path} has no column {column}, which held the texts in training.\n"
+            f"It has {names_text(table.names)}."
+        )
+    cells = cells_of(table.frame[column], Place(table.file, column), prose=True)
+    return _text_rows(cells.words.tolist(), tuple(range(len(table))), wanted, str(path))
 
 
 def _table(path: Path, wanted: Wanted) -> Inputs:
@@ -257,7 +256,7 @@ def _table(path: Path, wanted: Wanted) -> Inputs:
             else:
                 table = pd.read_csv(path)
     except Exception as error:
-        raise DataError(f"{path} cannot be read as a table ({_reason(error)}).") from error
+        raise DataError(f"{path} cannot be read as a table ({reason(error)}).") from error
     if len(table) == 0:
         raise DataError(f"{path} has no rows.")
     numbers = tuple(range(len(table)))
@@ -356,7 +355,7 @@ def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as UTF-8 text ({_reason(error)}).") from error
+        raise DataError(f"{path} cannot be read as UTF-8 text ({reason(error)}).") from error
 
 
 def _text_rows(
@@ -374,8 +373,3 @@ def _text_rows(
             "its answer means nothing."
         )
     return Inputs(x.astype(wanted.dtype), rows, tuple(notes))
-
-
-def _reason(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__

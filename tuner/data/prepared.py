@@ -18,7 +18,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from tuner.data.dataset import Array, Dataset, DatasetKind, fingerprint
+from tuner.data.dataset import Array, Dataset, DatasetKind, Standard, fingerprint
 from tuner.data.texts import Part, has_texts, read_texts, write_texts
 from tuner.errors import DataError, WorkspaceError
 from tuner.workspace import write_aside
@@ -37,6 +37,7 @@ class Prepared:
         fingerprint: of the arrays.
         shapes: shape of each array, by name.
         dtypes: dtype of each array, by name, as numpy spells it (`|u1`).
+        standard, encoder, remarks, account: as in `Dataset`; nothing of it for named data sets.
     """
 
     path: Path
@@ -49,6 +50,10 @@ class Prepared:
     fingerprint: str
     shapes: dict[str, tuple[int, ...]]
     dtypes: dict[str, str]
+    standard: Standard | None = None
+    encoder: dict[str, Any] | None = None
+    remarks: tuple[str, ...] = ()
+    account: dict[str, Any] | None = None
 
     @classmethod
     def open(cls, path: Path, fingerprint: str | None = None) -> Prepared:
@@ -72,6 +77,10 @@ class Prepared:
                 fingerprint=raw["fingerprint"],
                 shapes={name: tuple(shape) for name, shape in raw["shapes"].items()},
                 dtypes=dict(raw["dtypes"]),
+                standard=Standard.from_json(raw["standard"]) if raw.get("standard") else None,
+                encoder=raw.get("encoder"),
+                remarks=tuple(raw.get("remarks", ())),
+                account=raw.get("account"),
             )
         except FileNotFoundError as error:
             raise _damaged(path, f"{METADATA} is missing") from error
@@ -196,7 +205,7 @@ def keep(prepared: Prepared) -> None:
 
 
 def _metadata(dataset: Dataset, mark: str) -> bytes:
-    raw = {
+    raw: dict[str, Any] = {
         "name": dataset.name,
         "class_names": list(dataset.class_names),
         "kind": dataset.kind,
@@ -207,6 +216,11 @@ def _metadata(dataset: Dataset, mark: str) -> bytes:
         "shapes": {name: list(array.shape) for name, array in dataset.arrays().items()},
         "dtypes": {name: array.dtype.str for name, array in dataset.arrays().items()},
     }
+    if dataset.standard is not None:
+        raw["standard"] = dataset.standard.to_json()
+    if dataset.encoder is not None:
+        raw |= {"encoder": dataset.encoder, "account": dataset.account}
+        raw["remarks"] = list(dataset.remarks)
     return json.dumps(raw, indent=1, ensure_ascii=False).encode()
 
 

@@ -24,6 +24,7 @@ from tuner.errors import TrainingError
 from tuner.executors.base import Event, TrialLost
 from tuner.executors.lines import Line, event_of, send_answer, send_decision
 from tuner.executors.recycling import outgrown
+from tuner.executors.unseen import main_unseen
 from tuner.executors.wire import decode, encode
 from tuner.executors.worker import WorkerOptions, main
 from tuner.trial import ParamValue, TrialSpec
@@ -231,7 +232,7 @@ class ProcessExecutor:
             begun=time.time(),
         )
         process = self._context.Process(target=main, args=(theirs, options), daemon=True)
-        with _without_interrupts():
+        with _without_interrupts(), main_unseen():
             process.start()
         theirs.close()
         worker = _Process(Line(lambda message: None), process, ours)

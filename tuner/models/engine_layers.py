@@ -8,6 +8,7 @@ the epoch draws once a step for all layers and hands over what to apply while th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,7 +20,7 @@ class Masks:
     """The masks of one model's dropout layers.
 
     Attributes:
-        widths: units of each dropout layer, in the model's order.
+        widths: outputs of each dropout layer, in the model's order.
     """
 
     def __init__(self) -> None:
@@ -35,10 +36,17 @@ class Masks:
         class MaskedDropout(keras.layers.Layer):  # type: ignore[misc]
             def build(self, input_shape: tuple[int | None, ...]) -> None:
                 self._number = len(masks.widths)
-                masks.widths.append(int(input_shape[-1] or 0))
+                self._inner = tuple(int(size or 0) for size in input_shape[1:])
+                masks.widths.append(math.prod(self._inner))
 
             def call(self, inputs: Any, training: bool = False) -> Any:
-                return masks._given[self._number](inputs) if training and masks._given else inputs
+                if not (training and masks._given):
+                    return inputs
+                mask = masks._given[self._number]
+                if len(self._inner) == 1:
+                    return mask(inputs)
+                flat = keras.ops.reshape(inputs, (-1, math.prod(self._inner)))
+                return keras.ops.reshape(mask(flat), (-1, *self._inner))
 
         del rate
         return MaskedDropout(name=name)

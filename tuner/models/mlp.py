@@ -8,11 +8,14 @@ hidden layers, never on biases or the output; batch normalisation and dropout on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+from tuner.models.blocks import Hidden, Parts, head, number_of, scaled
 from tuner.trial import ParamValue
+
+if TYPE_CHECKING:
+    from tuner.data.dataset import Standard
 
 
 def hidden_widths(params: Mapping[str, ParamValue]) -> list[int]:
@@ -20,20 +23,7 @@ def hidden_widths(params: Mapping[str, ParamValue]) -> list[int]:
     layers = params.get("layers")
     if isinstance(layers, list):
         return [int(width) for width in layers]
-    return [int(_number(params, "units"))] * int(_number(params, "depth"))
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Layers that an engine puts in place of Keras's own; with the same weights, that is none.
-
-    Attributes:
-        dropout: makes the layer for a rate and a name.
-        scaling: makes the layer that multiplies by a number, for that number and a name.
-    """
-
-    dropout: Callable[[float, str], Any] | None = None
-    scaling: Callable[[float, str], Any] | None = None
+    return [int(number_of(params, "units"))] * int(number_of(params, "depth"))
 
 
 def build_model(
@@ -42,6 +32,7 @@ def build_model(
     classes: int,
     scale: float,
     parts: Parts | None = None,
+    standard: Standard | None = None,
 ) -> Any:
     """An uncompiled `keras.Model` for one configuration.
 
@@ -52,46 +43,19 @@ def build_model(
             second (n, 1); for more a softmax over them (n, classes).
         scale: features are divided by this number inside the model.
         parts: layers to use instead of Keras's own.
+        standard: mean and deviation of each column of a table, by which it is standardised.
     """
     import keras
     from keras import layers
 
-    parts = parts or Parts()
-    dropout = parts.dropout or (lambda rate, name: layers.Dropout(rate, name=name))
-    scaling = parts.scaling or (lambda factor, name: layers.Rescaling(factor, name=name))
-    penalty = _number(params, "l2")
-    rate = _number(params, "dropout")
-    place = params["batch_norm"]
-    initializer = str(params.get("initializer", "glorot_uniform"))
+    hidden = Hidden(params, parts or Parts())
     inputs = keras.Input(tuple(input_shape), name="raw")
-    x = scaling(1.0 / scale, "scale")(inputs)
+    x = scaled(inputs, scale, standard, hidden.parts)
     if len(input_shape) > 1:
         x = layers.Flatten(name="flatten")(x)
     for number, width in enumerate(hidden_widths(params), start=1):
-        regularizer = keras.regularizers.L2(penalty) if penalty > 0 else None
-        x = layers.Dense(
-            width,
-            kernel_initializer=initializer,
-            kernel_regularizer=regularizer,
-            name=f"dense_{number}",
-        )(x)
-        if place == "before_activation":
-            x = layers.BatchNormalization(name=f"norm_{number}")(x)
-        x = layers.Activation(str(params["activation"]), name=f"activation_{number}")(x)
-        if place == "after_activation":
-            x = layers.BatchNormalization(name=f"norm_{number}")(x)
-        if rate > 0:
-            x = dropout(rate, f"dropout_{number}")(x)
-    if classes == 2:
-        last = layers.Dense(
-            1, kernel_initializer=initializer, activation="sigmoid", name="probability"
-        )
-    else:
-        last = layers.Dense(
-            classes, kernel_initializer=initializer, activation="softmax", name="probabilities"
-        )
-    outputs = last(x)
-    return keras.Model(inputs, outputs, name="mlp")
+        x = hidden.dense(width, number)(x)
+    return keras.Model(inputs, head(classes, hidden.initializer)(x), name="mlp")
 
 
 def initialise(model: Any, seed: int) -> None:
@@ -176,19 +140,12 @@ def build_optimizer(params: Mapping[str, ParamValue], steps: int) -> Any:
     """
     import keras
 
-    rate: Any = _number(params, "learning_rate")
+    rate: Any = number_of(params, "learning_rate")
     if params["schedule"] == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, decay_steps=steps)
     name = params["optimizer"]
     if name == "sgd":
-        return keras.optimizers.SGD(rate, momentum=_number(params, "momentum"))
+        return keras.optimizers.SGD(rate, momentum=number_of(params, "momentum"))
     if name == "rmsprop":
         return keras.optimizers.RMSprop(rate)
     return keras.optimizers.Adam(rate)
-
-
-def _number(params: Mapping[str, ParamValue], name: str) -> float:
-    value = params[name]
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number, not {value!r}")
-    return value

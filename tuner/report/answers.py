@@ -17,7 +17,7 @@ from tuner.questions import SEARCH, By, Question
 from tuner.report.causes import NAMES, Findings, findings_of
 from tuner.report.selection import Entry, Outcome
 from tuner.report.variants import Difference, Spread, Variant, difference, variants_of
-from tuner.report.wording import amount_text, listed, plural, trials_text
+from tuner.report.wording import SCORE_NAMES, amount_text, listed, plural, trials_text
 from tuner.targets import Target
 
 Verdict = Literal["yes", "no", "open", "seen", "waiting"]
@@ -31,7 +31,7 @@ WORDS: dict[Verdict, str] = {
 }
 
 FIGURE_NAMES = {
-    "val_accuracy": "validation accuracy",
+    **SCORE_NAMES,
     "train_accuracy": "train accuracy",
     "test_accuracy": "test accuracy",
     "val_loss": "validation loss",
@@ -41,7 +41,7 @@ FIGURE_NAMES = {
     "test_loss": "test loss",
     "accuracy_gap": "gap",
 }
-_POINTS = ("val_accuracy", "train_accuracy", "test_accuracy", "accuracy_gap")
+_POINTS = (*SCORE_NAMES, "train_accuracy", "test_accuracy", "accuracy_gap")
 
 
 @dataclass(frozen=True)
@@ -171,21 +171,23 @@ def _of_search(outcome: Outcome, question: Question) -> Answer:
     meets = [e for e in outcome.meets if e.variant is None]
     if not meets:
         nearest = next((e for e in outcome.nearest if e.variant is None), None)
-        near = f"; the nearest, trial {nearest.trial}, has {_figures(nearest)}" if nearest else ""
+        has = f"has {_figures(outcome, nearest)}" if nearest else ""
+        near = f"; the nearest, trial {nearest.trial}, {has}" if nearest else ""
         return Answer(question, "no", f"none of the {count} of the search meets {goal}{near}.")
     first = meets[0]
     verb = "meets" if len(meets) == 1 else "meet"
     text = (
         f"{len(meets)} of the {count} of the search {verb} {goal}; the first, trial "
-        f"{first.trial}, has {_figures(first)}.{_given_up(meets)}"
+        f"{first.trial}, has {_figures(outcome, first)}.{_given_up(meets)}"
     )
     return Answer(question, "yes", text)
 
 
-def _figures(entry: Entry) -> str:
+def _figures(outcome: Outcome, entry: Entry) -> str:
+    shown = dict.fromkeys((outcome.objective, "val_accuracy", "train_accuracy"))
     found = [
         f"{FIGURE_NAMES[name]} {100 * value:.1f} %"
-        for name in ("val_accuracy", "train_accuracy")
+        for name in shown
         if (value := entry.figure(name)) is not None
     ]
     return listed(found)

@@ -18,9 +18,10 @@ from tuner.report.jsonout import entry_json
 from tuner.report.selection import Entry, Outcome, window_text
 from tuner.report.sentences import tried
 from tuner.report.tables import new_table
-from tuner.report.trial_view import METRICS_SHOWN
+from tuner.report.trial_view import METRICS_SHOWN, metrics_shown
 from tuner.report.wording import (
     DOT,
+    SCORE_NAMES,
     SHORT,
     amount_text,
     duration_text,
@@ -83,19 +84,21 @@ def notes(columns: Sequence[Column]) -> list[str]:
 
 
 def trials_sentence(columns: Sequence[Column]) -> str:
-    """Which of the trials is ahead on validation accuracy, and by how much."""
-    known = [c for c in columns if c.entry.figure("val_accuracy") is not None]
+    """Which of the trials is ahead on what their studies maximise, and by how much."""
+    metric = common_objective([c.outcome for c in columns])
+    known = [c for c in columns if c.entry.figure(metric) is not None]
     if not known:
         return "None of these trials has a figure to compare yet."
-    ranked = sorted(known, key=lambda c: -val_of(c))
-    first = ranked[0]
-    level = [c.name for c in ranked if val_of(c) == val_of(first)]
-    text = f"{first.name} has the highest validation accuracy of these, {_val_text(first)}"
+    ranked = sorted(known, key=lambda c: -score_of(c, metric))
+    first, name = ranked[0], SCORE_NAMES[metric]
+    best = score_of(first, metric)
+    level = [c.name for c in ranked if score_of(c, metric) == best]
+    text = f"{first.name} has the highest {name} of these, {_score_text(first, metric)}"
     if len(level) > 1:
-        text = f"{' and '.join(level)} share the highest validation accuracy, {_val_text(first)}"
+        text = f"{' and '.join(level)} share the highest {name}, {_score_text(first, metric)}"
     elif len(ranked) > 1:
         second = ranked[1]
-        ahead = amount_text("val_accuracy", val_of(first) - val_of(second))
+        ahead = amount_text(metric, best - score_of(second, metric))
         text += f", {ahead} above {second.name}"
     meeting = [c for c in ranked if c.entry.verdict == "meets"]
     if not meeting:
@@ -103,7 +106,7 @@ def trials_sentence(columns: Sequence[Column]) -> str:
     elif first.entry.verdict != "meets" and len(level) == 1:
         text += (
             f", but misses its targets; {meeting[0].name} is the best that meets its own, "
-            f"{_val_text(meeting[0])}"
+            f"{_score_text(meeting[0], metric)}"
         )
     return f"{text}. One split and one seed each: a small difference is chance."
 
@@ -120,13 +123,19 @@ def _key(value: Any) -> str:
     return repr(sorted(value.items()) if isinstance(value, Mapping) else value)
 
 
-def val_of(column: Column) -> float:
-    """The chosen epoch's validation accuracy; 0 where there is none."""
-    return column.entry.figure("val_accuracy") or 0.0
+def common_objective(outcomes: Sequence[Outcome]) -> str:
+    """What all of them maximise; val_accuracy where that is not the same."""
+    found = {outcome.objective for outcome in outcomes}
+    return found.pop() if len(found) == 1 else "val_accuracy"
 
 
-def _val_text(column: Column) -> str:
-    return figure_text("val_accuracy", val_of(column), column.outcome.targets)
+def score_of(column: Column, metric: str) -> float:
+    """A figure of the chosen epoch; 0 where there is none."""
+    return column.entry.figure(metric) or 0.0
+
+
+def _score_text(column: Column, metric: str) -> str:
+    return figure_text(metric, score_of(column, metric), column.outcome.targets)
 
 
 # --- trials -----------------------------------------------------------------------------------
@@ -174,7 +183,7 @@ def _trials(columns: Sequence[Column], everyone: Sequence[Column]) -> Table:
     if not _same([c.outcome.targets for c in everyone]):
         table.add_row("targets", *(Text(goal_text(c.outcome.targets)) for c in columns))
     table.add_row("verdict", *(_verdict(c.entry) for c in columns))
-    for metric in METRICS_SHOWN:
+    for metric in metrics_shown(t for c in everyone for t in c.outcome.targets):
         table.add_row(SHORT[metric], *(_figure(c, metric) for c in columns))
     for name, text in _FACTS:
         table.add_row(name, *(Text(text(c)) for c in columns), end_section=name == "training")
@@ -331,12 +340,13 @@ def studies_sentence(outcomes: Sequence[Outcome]) -> str:
     if len({o.dataset for o in outcomes}) > 1:
         count = f"{len(meeting)} of {len(outcomes)} studies"
         return f"{count} {'has' if len(meeting) == 1 else 'have'} a trial that meets its targets."
-    outcome, best = max(meeting, key=lambda pair: pair[1].figure("val_accuracy") or 0.0)
-    value = figure_text("val_accuracy", best.figure("val_accuracy"), outcome.targets)
+    metric = common_objective([outcome for outcome, _ in meeting])
+    outcome, best = max(meeting, key=lambda pair: pair[1].figure(metric) or 0.0)
+    value = figure_text(metric, best.figure(metric), outcome.targets)
     among = trials_text(outcome.judged)
     return (
         f"The best trial that meets its study's targets is {outcome.study}:{best.trial} with "
-        f"validation accuracy {value}, {_worth(best, among)}."
+        f"{SCORE_NAMES[metric]} {value}, {_worth(best, among)}."
     )
 
 

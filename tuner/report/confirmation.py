@@ -27,8 +27,9 @@ from statistics import fmean, stdev
 from typing import Literal
 
 from tuner import epochs as epoch_rules
+from tuner.scores import TestScore
 from tuner.targets import DOMAINS, Target, unique
-from tuner.trial import EpochMetrics, EpochRule, Repeat, TestScore, TrialRecord
+from tuner.trial import EpochMetrics, EpochRule, Repeat, TrialRecord
 from tuner.versions import changes
 
 ConfirmationVerdict = Literal["confirmed", "marginal", "fluke"]
@@ -128,6 +129,16 @@ class Confirmation:
         """Mean val_accuracy of the repeats minus the test accuracy; None without a test score."""
         mean = self.mean("val_accuracy")
         return None if self.test is None or mean is None else mean - self.test.accuracy
+
+    def drops(self) -> dict[str, tuple[float, float]]:
+        """For each figure by class that a target names: on test, and how far below its mean."""
+        named = {b.target.metric for b in self.targets}
+        by_class = {} if self.test is None else self.test.by_class
+        return {
+            metric: (value, mean - value)
+            for metric, value in by_class.items()
+            if metric in named and value is not None and (mean := self.mean(metric)) is not None
+        }
 
 
 def confirmations(

@@ -18,7 +18,14 @@ from tuner.epochs import meets
 from tuner.report.confirmation import Confirmation, TargetBound, judged_repeats
 from tuner.report.selection import Entry, Outcome
 from tuner.report.tables import new_table
-from tuner.report.wording import brief, figure_text, listed, plural, trials_text
+from tuner.report.wording import (
+    SCORE_NAMES,
+    brief,
+    figure_text,
+    listed,
+    plural,
+    trials_text,
+)
 from tuner.targets import Target
 from tuner.trial import Repeat
 
@@ -112,6 +119,12 @@ def notes(outcome: Outcome, entry: Entry) -> list[str]:
             f"{abs(found.drop) * 100:.2f} points {where} the mean on validation; "
             f"{trials_text(found.test.looked_at)} had been looked at before"
         )
+        for metric, (value, drop) in found.drops().items():
+            where = "below" if drop >= 0 else "above"
+            lines.append(
+                f"test {SCORE_NAMES[metric]} {value:.4f}, {abs(drop) * 100:.2f} points {where} "
+                "the mean on validation"
+            )
     return lines
 
 

@@ -11,6 +11,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from tuner.data.equal_rows import EqualRows, equal_rows
 from tuner.data.prepared import Prepared
 from tuner.data.summary import (
     ClassRows,
@@ -23,6 +24,7 @@ from tuner.data.summary import (
     words_in,
 )
 from tuner.report.jsonout import SCHEMA
+from tuner.report.own_data_view import from_table, own_columns, own_facts, own_json, remarks_of
 from tuner.report.tables import new_table
 from tuner.report.wording import number_text, one_line
 from tuner.trial import SplitSpec
@@ -46,6 +48,7 @@ class Contents:
         least, most: of all training values.
         words: of a text set.
         columns: the first ones of a table.
+        equal: of data of the user's own, which rows are there more than once.
     """
 
     data: Prepared
@@ -55,6 +58,7 @@ class Contents:
     most: float
     words: Words | None
     columns: tuple[Column, ...]
+    equal: EqualRows | None = None
 
     @property
     def totals(self) -> dict[str, int | None]:
@@ -81,6 +85,7 @@ def contents_of(data: Prepared) -> Contents:
         most=most,
         words=words_in(data, WORDS) if data.kind == "text" else None,
         columns=columns_of(data.x_train, COLUMNS) if data.kind == "table" else (),
+        equal=None if data.encoder is None else equal_rows(data),
     )
 
 
@@ -113,6 +118,8 @@ def contents_json(contents: Contents) -> dict[str, Any]:
         }
     if data.kind == "table":
         found["columns"] = [asdict(column) for column in contents.columns]
+    if contents.equal is not None:
+        found |= own_json(data, contents.equal)
     return found
 
 
@@ -155,7 +162,13 @@ class DataPage:
         yield Text()
         for text in _remarks(contents):
             yield Text(text, style="dim")
-        if contents.columns:
+        if contents.equal is not None:
+            for text in remarks_of(contents.data, contents.equal):
+                yield Text(text)
+        if from_table(contents.data):
+            yield Text()
+            yield from own_columns(contents.data)
+        elif contents.columns:
             yield Text()
             yield from _columns(contents)
         if contents.words is not None:
@@ -175,6 +188,7 @@ def _facts(contents: Contents) -> Iterator[tuple[str, str]]:
     span = f"{number_text(contents.least)} to {number_text(contents.most)}"
     divided = f"; the model divides them by {number_text(data.scale)}" if data.scale != 1 else ""
     yield "values", span + divided
+    yield from own_facts(data) if contents.equal is not None else ()
     if contents.words is not None:
         words = contents.words
         yield "words", f"{words.least:,} to {words.most:,} in a row, {words.mean:,.0f} on average"

@@ -1,8 +1,9 @@
 """Winners that meet the targets by having learned too little: what to be warned of, and the price.
 
 The rule: a ceiling on what the network may know of its training rows is also met by a network that
-has learned little. Such a winner is not refused; it carries a caution, which says how much
-val_accuracy is given up against the best epoch of the study that breaks nothing but that ceiling.
+has learned little. Such a winner is not refused; it carries a caution, which says how much of the
+objective (val_accuracy, as a rule) is given up against the best epoch of the study that breaks
+nothing but that ceiling.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tuner.report.evidence import slope
-from tuner.report.wording import amount_text, figure_text, listed
-from tuner.targets import Target
+from tuner.report.wording import SCORE_NAMES, amount_text, figure_text, listed
+from tuner.targets import Target, objective_metric
 from tuner.trial import EpochMetrics, Params, TrialRecord
 
 CautionKind = Literal["no_hidden_layer", "early", "rising", "beaten"]
@@ -34,7 +35,7 @@ RISING = 0.002
 """Train accuracy that gains this much an epoch is still rising."""
 
 BEATEN = 0.01
-"""val_accuracy that has to be given up before that alone is worth a caution."""
+"""What has to be given up of the objective before that alone is worth a caution."""
 
 _AROUND = 5  # epochs on either side of the chosen one that say whether train rises
 _SPAN = 3  # epochs that they must cover
@@ -48,7 +49,7 @@ class Caution:
         kind: `no_hidden_layer`, `early` (chosen epoch 1 or 2), `rising` (train accuracy still
             rises at the chosen epoch) or `beaten` (by one that breaks only the ceiling).
         text: a phrase to stand behind the trial's name, such as `no hidden layer, …`.
-        given_up: val_accuracy of the best epoch that breaks only the ceiling, minus its own; None
+        given_up: the objective of the best epoch that breaks only the ceiling, minus its own; None
             where there is no such epoch or it is no better.
     """
 
@@ -64,14 +65,16 @@ class Beyond:
     Attributes:
         trial: its origin.
         epoch: 1-based.
-        val_accuracy: there.
+        score: what the study maximises, there.
         broken: the ceilings that it breaks.
+        metric: which figure that is.
     """
 
     trial: int
     epoch: int
-    val_accuracy: float
+    score: float
     broken: tuple[Target, ...]
+    metric: str = "val_accuracy"
 
 
 def holds_back(target: Target) -> bool:
@@ -89,15 +92,16 @@ def beyond(records: Iterable[TrialRecord], targets: Sequence[Target]) -> Beyond 
     """
     ceilings = [t for t in targets if holds_back(t)]
     others = [t for t in targets if not holds_back(t)]
+    metric = objective_metric(targets)
     best: Beyond | None = None
     for record in records if ceilings else ():
         for epoch in record.epochs:
-            val = epoch.val_accuracy
-            if val is None or not math.isfinite(val) or (best and val <= best.val_accuracy):
+            score = epoch.figure(metric)
+            if score is None or not math.isfinite(score) or (best and score <= best.score):
                 continue
             broken = tuple(t for t in ceilings if _breaks(t, epoch))
             if broken and all(t.met_by(epoch.figure(t.metric)) for t in others):
-                best = Beyond(record.origin, epoch.epoch, val, broken)
+                best = Beyond(record.origin, epoch.epoch, score, broken, metric)
     return best
 
 
@@ -124,7 +128,9 @@ def cautions(
 
 
 def has_no_hidden_layer(params: Params) -> bool:
-    """Whether the configuration is a softmax regression."""
+    """Whether the configuration is a softmax regression; a cnn has its dense layer."""
+    if "filters" in params:
+        return False
     return params.get("layers") == [] or ("layers" not in params and params.get("depth") == 0)
 
 
@@ -153,20 +159,25 @@ def _breaks(target: Target, epoch: EpochMetrics) -> bool:
 
 
 def _given_up(chosen: EpochMetrics, best: Beyond | None) -> float | None:
-    own = chosen.val_accuracy
-    if best is None or own is None or not best.val_accuracy > own:
+    own = None if best is None else chosen.figure(best.metric)
+    if best is None or own is None or not best.score > own:
         return None
-    return best.val_accuracy - own
+    return best.score - own
 
 
 def _price(record: TrialRecord, best: Beyond | None, given_up: float | None) -> str:
     if best is None or given_up is None:
         return ""
     who = "it itself" if best.trial == record.origin else f"trial {best.trial}"
-    reaches = figure_text("val_accuracy", best.val_accuracy)
+    reaches = figure_text(best.metric, best.score)
     broken = listed([t.text for t in best.broken])
-    lost = amount_text("val_accuracy", given_up)
+    lost = amount_text(best.metric, given_up)
     return (
         f"; {who} reaches {reaches} at epoch {best.epoch} and breaks only {broken}: "
-        f"{lost} of val accuracy is given up"
+        f"{lost} of {what_is_lost(best.metric)} is given up"
     )
+
+
+def what_is_lost(metric: str) -> str:
+    """`val accuracy`, `balanced accuracy`: what a price is paid in."""
+    return "val accuracy" if metric == "val_accuracy" else SCORE_NAMES[metric]

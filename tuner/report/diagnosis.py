@@ -20,13 +20,13 @@ from tuner.definition import SweepDefinition, restore
 from tuner.definition_overrides import Overrides
 from tuner.errors import TunerError
 from tuner.parameters import epochs_of
-from tuner.report.degenerate import holds_back
+from tuner.report.degenerate import holds_back, what_is_lost
 from tuner.report.evidence import chance_of_draws, chance_of_fewer, chance_of_more, slope
 from tuner.report.selection import Entry, Outcome
 from tuner.report.widening import beyond_end
 from tuner.report.wording import SHORT, figure_text, listed, number_text, one_line
 from tuner.space import Choices, Parameter, Range
-from tuner.targets import Target
+from tuner.targets import Target, objective_metric
 from tuner.trial import EpochMetrics, ParamValue
 
 AdviceKind = Literal["unreached", "conflict", "bound", "epochs", "choice"]
@@ -48,7 +48,7 @@ _SHARE = 0.6  # of the best, before they are said to be at an end
 _WENT = 0.5  # of the rest, before the sampler is said to have gone there
 _END = 0.05  # of a range, counted from its end
 _LATE = 0.9  # of the planned epochs, from which on a trial ends at the end
-_GAIN = 0.0005  # val_accuracy an epoch that is worth training longer for
+_GAIN = 0.0005  # of the objective an epoch that is worth training longer for
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,9 @@ def diagnose(outcome: Outcome, definition: SweepDefinition) -> tuple[Advice, ...
     Args:
         outcome: of the study that `definition` describes; nothing is said of a what-if's space.
     """
-    judged = sorted((e for e in outcome.entries if e.rank), key=_by_margin)
+    judged = sorted(
+        (e for e in outcome.entries if e.rank), key=lambda e: _by_margin(e, outcome.objective)
+    )
     if not judged:
         return ()
     found: list[Advice] = []
@@ -98,9 +100,9 @@ def next_sweep(outcome: Outcome, advice: Sequence[Advice]) -> str | None:
     return f"tuner sweep {name} {change} --name {shlex.quote(f'{outcome.study}-wider')}"
 
 
-def _by_margin(entry: Entry) -> tuple[float, float, int]:
+def _by_margin(entry: Entry, metric: str) -> tuple[float, float, int]:
     margin = entry.rank.margin if entry.rank else 0.0
-    return -margin, -(entry.figure("val_accuracy") or 0.0), entry.trial
+    return -margin, -(entry.figure(metric) or 0.0), entry.trial
 
 
 def _luck(definition: SweepDefinition) -> float:
@@ -150,7 +152,7 @@ def _conflict(targets: Sequence[Target], epochs: Sequence[tuple[int, EpochMetric
     text = (
         f"{names} are met {each}, but never {'both' if len(targets) == 2 else 'all'} at one epoch"
     )
-    *others, last = sorted(targets, key=lambda t: t.metric == "val_accuracy")
+    *others, last = sorted(targets, key=lambda t: t.metric == objective_metric(targets))
     together = _extreme(last, [(n, e) for n, e in epochs if epoch_rules.meets(e, others)])
     if together is not None:
         met = listed([t.text for t in others])
@@ -188,7 +190,7 @@ def _hold(count: int) -> str:
 def _too_short(
     best: Sequence[Entry], outcome: Outcome, definition: SweepDefinition
 ) -> list[Advice]:
-    """Whether the best end at the last epoch with val_accuracy still rising, and room on train."""
+    """Whether the best end at the last epoch with the objective still rising, and room on train."""
     if "epochs" in definition.space.names or definition.early_stopping is not None:
         return []  # how long to train is part of what is searched, or left to each trial
     usual = epochs_of(definition.fixed, definition.epochs)
@@ -202,7 +204,8 @@ def _too_short(
         and entry.state == "complete"
         and not any(entry.violations[t.text] for t in outcome.targets if holds_back(t))
     ]
-    gains = [g for e in late if (g := _gain(e.record.epochs)) is not None]
+    metric = outcome.objective
+    gains = [g for e in late if (g := _gain(e.record.epochs, metric)) is not None]
     if len(gains) < _SHARE * len(best):
         return []
     mean = fmean(gains)
@@ -210,21 +213,21 @@ def _too_short(
     if mean < _GAIN or mean < 2 * error:
         return []
     text = (
-        f"{len(gains)} of the best {len(best)} end at epoch {usual} while val accuracy still gains "
-        f"{mean:.4f} an epoch: train longer."
+        f"{len(gains)} of the best {len(best)} end at epoch {usual} while {what_is_lost(metric)} "
+        f"still gains {mean:.4f} an epoch: train longer."
     )
     more = f"--fix epochs={2 * usual}" if "epochs" in definition.fixed else f"--epochs {2 * usual}"
     return [Advice("epochs", text, more)]
 
 
-def _gain(epochs: Sequence[EpochMetrics]) -> float | None:
-    """By how much val_accuracy gains an epoch over the last third of the training, at least 4."""
+def _gain(epochs: Sequence[EpochMetrics], metric: str) -> float | None:
+    """By how much a figure gains an epoch over the last third of the training, at least 4."""
     count = max(4, len(epochs) // 3)
     last = sorted(epochs, key=lambda e: e.epoch)[-count:]
     known = [
-        (e.epoch, e.val_accuracy)
+        (e.epoch, value)
         for e in last
-        if e.val_accuracy is not None and math.isfinite(e.val_accuracy)
+        if (value := e.figure(metric)) is not None and math.isfinite(value)
     ]
     if len(known) < 4:
         return None

@@ -19,8 +19,8 @@ from tuner.report.selection import Entry, Outcome, frame
 from tuner.report.sentences import next_command, sentence
 from tuner.report.variants import Variant
 from tuner.report.variants_table import answer_json, variant_json
+from tuner.scores import TestScore
 from tuner.targets import METRICS
-from tuner.trial import TestScore
 
 SCHEMA = 1
 
@@ -167,6 +167,8 @@ def _test(found: TestScore, drop: float | None) -> dict[str, Any]:
         "accuracy": found.accuracy,
         "loss": found.loss,
         "rows": found.rows,
+        "balanced_accuracy": found.balanced_accuracy,
+        "macro_f1": found.macro_f1,
         "drop": drop,
         "looked_at": found.looked_at,
         "read_before": found.read_before,

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from tuner.report.answers import FIGURE_NAMES, Answer, spread_text
 from tuner.report.confirmation import Confirmation, TargetBound
 from tuner.report.diagnosis import Advice
-from tuner.report.ranking import RANK_TEXT
+from tuner.report.ranking import rank_text
 from tuner.report.selection import Entry, Outcome, parameter_names, window_text
 from tuner.report.sentences import next_command, sentence
 from tuner.report.tables import caution_lines
@@ -26,7 +26,7 @@ from tuner.report.wording import (
     number_text,
     trials_text,
 )
-from tuner.targets import METRICS
+from tuner.targets import BY_CLASS, METRICS
 
 _COMPARED = (
     *("val_accuracy", "train_accuracy", "val_loss", "val_loss_penalised", "train_loss"),
@@ -94,7 +94,7 @@ def _section(
     if outcome.banner:
         blocks.append(f"> **Note:** {escaped(outcome.banner)}")
     blocks += [f"**{escaped(a.question.ask)}** {escaped(a.said)}" for a in answers]
-    blocks += _variants(variants)
+    blocks += _variants(variants, outcome)
     blocks += _configurations(outcome)
     blocks += _proofs(outcome)
     warned = caution_lines(outcome.meets[:MOST])
@@ -131,12 +131,14 @@ def _change(outcome: Outcome, advice: Advice) -> str:
     return f" {code(advice.change)}"
 
 
-def _variants(variants: Sequence[Variant]) -> list[str]:
+def _variants(variants: Sequence[Variant], outcome: Outcome) -> list[str]:
     """The variants with their means and spreads over seeds."""
     if len(variants) < 2 and not any(len(v.trainings) > 1 for v in variants):
         return []
     tested = any(v.spread("test_accuracy") for v in variants)
-    figures = [name for name in _COMPARED if tested or not name.startswith("test_")]
+    asked = {t.metric for t in outcome.targets}
+    figures = [name for name in (*BY_CLASS, *_COMPARED) if name not in BY_CLASS or name in asked]
+    figures = [name for name in figures if tested or not name.startswith("test_")]
     head = ["variant", "meets", *(FIGURE_NAMES[name] for name in figures), "best validation"]
     rows = []
     for one in variants:
@@ -164,7 +166,7 @@ def _configurations(outcome: Outcome) -> list[str]:
     if outcome.meets:
         rows = [[*_row(outcome, e, metrics), *(_parameter(e, n) for n in names)] for e in found]
         title = f"## Configurations that meet the targets{cut}"
-        order = [RANK_TEXT] if every > 1 else []
+        order = [rank_text(outcome.objective)] if every > 1 else []
         return [title, table([*head, *map(escaped, names)], rows), *order]
     rows = [
         [*_row(outcome, e, metrics), _missed(outcome, e), escaped(configuration(e.params))]

@@ -40,6 +40,12 @@ _LIMITS: dict[str, tuple[str, ...]] = {
 }
 
 
+_OWN_TABLE = (
+    "It takes tables with the columns that it was trained on, by name; values far from those "
+    "of the training rows get an answer all the same, and that means little.",
+)
+
+
 @dataclass(frozen=True)
 class CardFacts:
     """What a card is made of.
@@ -217,7 +223,12 @@ def _use(facts: CardFacts) -> str:
         ]
     example = {"image": "picture.png", "text": "text.txt", "table": "rows.csv"}[model.kind]
     what = f"`rows` is an array of the shape (n, {shape}) and the type {_type_name(model.dtype)}"
-    if model.kind == "text":
+    if (model.encoder or {}).get("from") == "table":
+        what += (
+            f", which `tuner predict` makes of tables by what stands under `encoder` in "
+            f"`{_sidecar(facts)}`; the model standardises them itself"
+        )
+    elif model.kind == "text":
         what += (
             ": 1 where a text contains the word of the column, 0 where not. The words are in "
             f"`{model.vocabulary}`, and `tuner predict` does all of it"
@@ -314,7 +325,11 @@ def _packages(versions: Mapping[str, str]) -> str:
 def _limits(facts: CardFacts) -> str:
     return _bullets(
         [
-            *_LIMITS[facts.model.kind],
+            *(
+                _OWN_TABLE
+                if (facts.model.encoder or {}).get("columns")
+                else _LIMITS[facts.model.kind]
+            ),
             "Its probabilities are not calibrated: 0.9 is not right in nine of ten cases.",
             f"It knows these {len(facts.model.class_names)} classes and always names one of them.",
         ]

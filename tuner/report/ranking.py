@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
-from tuner.targets import Target
+from tuner.report.wording import SCORE_NAMES
+from tuner.targets import Target, objective_metric
 from tuner.trial import EpochMetrics, Params, ParamValue
 
 if TYPE_CHECKING:
@@ -39,13 +40,19 @@ RANK_TEXT = (
     "of margin and neighbours; neighbours weigh the more, the nearer they are and the noisier "
     "figures are in this study."
 )
-"""How the rank is made, for a person."""
+"""How the rank is made, for a person, where validation accuracy is what a study maximises."""
+
+
+def rank_text(metric: str) -> str:
+    """How the rank is made, for a person; `metric` is what the study maximises."""
+    return RANK_TEXT.replace("validation accuracy", SCORE_NAMES[metric])
+
 
 SAFE = 1.0
-"""A margin that counts in full; beyond it a better val_accuracy is worth more than more margin."""
+"""A margin that counts in full; beyond it a better objective is worth more than more margin."""
 
 BEYOND = 0.1
-"""What a point of val_accuracy adds to a margin that is safe."""
+"""What a point of the objective (val_accuracy, as a rule) adds to a margin that is safe."""
 
 DISASTER = 3.0
 """No margin counts as further below 0, or below the best where that is negative, so that a disaster
@@ -96,7 +103,7 @@ def ranks(candidates: Sequence[Candidate], targets: Sequence[Target]) -> list[Ra
     """
     if not candidates:
         return []
-    reference = _reference(candidates, targets)
+    reference, metric = _reference(candidates, targets), objective_metric(targets)
     margins = [own_margin(c, targets, reference) for c in candidates]
     lowest = min(0.0, max(margins)) - DISASTER
     margins = [max(margin, lowest) for margin in margins]
@@ -108,7 +115,7 @@ def ranks(candidates: Sequence[Candidate], targets: Sequence[Target]) -> list[Ra
         return (
             not candidates[i].meets,
             -found[i][0],
-            -_number(chosen.val_accuracy, -math.inf),
+            -_number(chosen.figure(metric), -math.inf),
             _number(gap, math.inf),
             i,
         )
@@ -124,7 +131,7 @@ def own_margin(candidate: Candidate, targets: Sequence[Target], reference: float
     """The smallest margin of the chosen epoch over the targets.
 
     A target's margin is averaged over the measured ones of the chosen epoch and its two
-    neighbours. Above `SAFE` the margin is `SAFE` and a tenth of the points by which val_accuracy
+    neighbours. Above `SAFE` the margin is `SAFE` and a tenth of the points by which the objective
     is above `reference`. The count of weights is the same whatever the seed, and has no margin.
     """
     at = candidate.chosen.epoch
@@ -139,16 +146,19 @@ def own_margin(candidate: Candidate, targets: Sequence[Target], reference: float
         smallest = min(smallest, fmean(known) if known else target.margin(None))
     if smallest <= SAFE:
         return smallest
-    points = (_number(candidate.chosen.val_accuracy, reference) - reference) / 0.01
+    own = candidate.chosen.figure(objective_metric(targets))
+    points = (_number(own, reference) - reference) / 0.01
     return SAFE + BEYOND * max(points, 0.0)
 
 
 def _reference(candidates: Sequence[Candidate], targets: Sequence[Target]) -> float:
-    """The val_accuracy from which on a safe candidate gains by more of it."""
-    floors = [t.value for t in targets if t.metric == "val_accuracy" and t.is_floor]
+    """The objective from which on a safe candidate gains by more of it."""
+    metric = objective_metric(targets)
+    floors = [t.value for t in targets if t.metric == metric and t.is_floor]
     if floors:
         return max(floors) + SAFE * 0.01
-    known = [v for c in candidates if math.isfinite(v := _number(c.chosen.val_accuracy, math.inf))]
+    figures = (_number(c.chosen.figure(metric), math.inf) for c in candidates)
+    known = [v for v in figures if math.isfinite(v)]
     return median(known) if known else 0.0
 
 

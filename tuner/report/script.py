@@ -21,6 +21,10 @@ from tuner.models.mlp import hidden_widths, loss_name
 from tuner.trial import EpochMetrics, ParamValue, SplitSpec
 
 WIDTH = 100
+WEIGHTS = (
+    "counts = np.bincount(y_train)  # a class weighs the more, the fewer rows it has",
+    "weights = {n: len(y_train) / np.sum(counts > 0) / c for n, c in enumerate(counts) if c}",
+)
 KERAS = "keras.datasets"
 """How the source of a data set begins that came through Keras."""
 
@@ -359,7 +363,8 @@ def _initializer(params: Mapping[str, ParamValue]) -> str:
 
 def _training(facts: ScriptFacts) -> list[str]:
     params = facts.params
-    lines = ["# Training."]
+    weighted = params.get("class_weight") == "balanced"
+    lines = ["# Training.", *(WEIGHTS if weighted else [])]  # of labels that are numbers still
     loss = loss_name(params, facts.classes)
     if loss == "categorical_crossentropy":
         one_hot = "y_{0} = keras.utils.to_categorical(y_{0}, {1})"
@@ -377,14 +382,10 @@ def _training(facts: ScriptFacts) -> list[str]:
         *lines,
         f"optimizer = keras.optimizers.{name}({rate}{momentum})",
         f'model.compile(optimizer, loss="{loss}", metrics=["accuracy"])',
-        "model.fit(",
-        "    x_train,",
-        "    y_train,",
-        "    batch_size=BATCH,",
-        "    epochs=EPOCHS,",
-        "    validation_data=(x_val, y_val),",
-        "    verbose=2,",
-        ")",
+        *("model.fit(", "    x_train,", "    y_train,", "    batch_size=BATCH,"),
+        *("    epochs=EPOCHS,", "    validation_data=(x_val, y_val),"),
+        *(["    class_weight=weights,"] if weighted else []),
+        *("    verbose=2,", ")"),
     ]
 
 

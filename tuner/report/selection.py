@@ -11,6 +11,7 @@ import math
 from bisect import insort
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,7 +20,7 @@ from tuner.counts import TrialCounts
 from tuner.report.confirmation import Confirmation, confirmations
 from tuner.report.degenerate import Caution, beyond, cautions
 from tuner.report.ranking import Candidate, Rank, ranks
-from tuner.targets import METRICS, Target, unique
+from tuner.targets import METRICS, Target, objective_metric, unique
 from tuner.trial import (
     EpochMetrics,
     EpochRule,
@@ -102,7 +103,7 @@ class Outcome:
             that by rank (see `ranking.RANK_TEXT`).
         nearest: at most ten misses: fully measured ones first, then the least total violation.
         binding_target: text of the target with the largest median violation among `nearest`.
-        best: the highest val_accuracy of all judged trials, whether it meets or not.
+        best: the highest `objective` of all judged trials, whether it meets or not.
         entries: one for every record, by trial number.
         banner: a warning that belongs above every table, or None.
         seconds: time during which at least one trial was running.
@@ -121,6 +122,11 @@ class Outcome:
     banner: str | None
     seconds: float
     what_if: bool = False
+
+    @property
+    def objective(self) -> str:
+        """The figure that decides between trials which the targets do not tell apart."""
+        return objective_metric(self.targets)
 
     @property
     def judged(self) -> int:
@@ -164,8 +170,10 @@ def select(
         ],
         wanted,
     )
-    judged = sorted((e for e in entries if e.verdict is not None), key=_by_figure)
-    nearest = tuple(sorted((e for e in judged if e.verdict == "misses"), key=_by_distance))
+    metric = objective_metric(wanted)
+    judged = sorted((e for e in entries if e.verdict is not None), key=partial(_by_figure, metric))
+    misses = (e for e in judged if e.verdict == "misses")
+    nearest = tuple(sorted(misses, key=partial(_by_distance, metric)))
     return Outcome(
         study=study,
         dataset=dataset,
@@ -184,9 +192,9 @@ def select(
 class Shortlist:
     """The trials of a study whose weights are kept, up to date trial by trial.
 
-    Whoever meets, by val_accuracy, then the nearest misses, `longest` in all. While no more than
-    `longest` meet these are the trials that `select` places first; beyond that it is their figures
-    that decide, since a rank hangs on all trials of a study and would change with each.
+    Whoever meets, by `objective_metric`, then the nearest misses, `longest` in all. While no more
+    than `longest` meet these are the trials that `select` places first; beyond that it is their
+    figures that decide, since a rank hangs on all trials of a study and would change with each.
 
     Args:
         targets, rule: as for `select`.
@@ -197,6 +205,7 @@ class Shortlist:
         self._targets = unique(targets)
         self._rule = rule
         self._longest = longest
+        self._metric = objective_metric(targets)
         self._meets: list[Entry] = []
         self._nearest: list[Entry] = []
 
@@ -207,9 +216,9 @@ class Shortlist:
             return [record]
         before = self._kept()
         if entry.verdict == "meets":
-            insort(self._meets, entry, key=_by_figure)
+            insort(self._meets, entry, key=partial(_by_figure, self._metric))
         else:
-            insort(self._nearest, entry, key=_by_distance)
+            insort(self._nearest, entry, key=partial(_by_distance, self._metric))
         del self._meets[self._longest :], self._nearest[NEAREST:]
         kept = {e.trial for e in self._kept()}
         return [e.record for e in [*before, entry] if e.trial not in kept]
@@ -358,19 +367,19 @@ def _by_proof(entry: Entry) -> tuple[int, int]:
     return proven, entry.rank.place if entry.rank else 0
 
 
-def _by_figure(entry: Entry) -> tuple[float, float, int]:
-    accuracy, gap = entry.figure("val_accuracy"), entry.figure("accuracy_gap")
+def _by_figure(metric: str, entry: Entry) -> tuple[float, float, int]:
+    score, gap = entry.figure(metric), entry.figure("accuracy_gap")
     return (
-        math.inf if accuracy is None else -accuracy,
+        math.inf if score is None else -score,
         math.inf if gap is None else gap,
         entry.trial,
     )
 
 
-def _by_distance(entry: Entry) -> tuple[bool, float, float, float, int]:
+def _by_distance(metric: str, entry: Entry) -> tuple[bool, float, float, float, int]:
     # As when an epoch is chosen: what was not measured is no sign of being near.
     unmeasured = None in entry.violations.values()
-    return (unmeasured, entry.total_violation or 0.0, *_by_figure(entry))
+    return (unmeasured, entry.total_violation or 0.0, *_by_figure(metric, entry))
 
 
 def _binding(nearest: Sequence[Entry], targets: Sequence[Target]) -> str | None:

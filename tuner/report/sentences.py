@@ -13,6 +13,7 @@ from tuner.report.confirmation import Confirmation
 from tuner.report.diagnosis import Advice, next_sweep
 from tuner.report.selection import Entry, Outcome
 from tuner.report.wording import (
+    SCORE_NAMES,
     SHORT,
     amount_text,
     bracket,
@@ -126,7 +127,9 @@ def _winner(outcome: Outcome) -> str:
     if best.confirmation is not None and best.confirmation.verdict == "confirmed":
         return _confirmed(outcome, best, best.confirmation)
     on = "the test split" if outcome.banner else "validation"
-    text = f"trial {best.trial} reaches {_of(outcome, best, 'val_accuracy')} on {on} at epoch "
+    name = "" if outcome.objective == "val_accuracy" else f"{SCORE_NAMES[outcome.objective]} "
+    reached = f"{name}{_of(outcome, best, outcome.objective)}"
+    text = f"trial {best.trial} reaches {reached} on {on} at epoch "
     text += str(best.chosen.epoch if best.chosen else 0)
     if best.only_if_stopped is not None:
         text += " (only if stopped there)"
@@ -173,10 +176,12 @@ def _confirmed(outcome: Outcome, best: Entry, found: Confirmation) -> str:
         text = f"{len(sure)} are confirmed, trial {best.trial} first"
     text += f": {tried(found)} at epoch {found.epoch}, {listed(bounds(found))}"
     if found.test is not None and found.drop is not None:
-        where = "below" if found.drop >= 0 else "above"
-        test = figure_text("val_accuracy", found.test.accuracy)
-        text += f"; test accuracy {test}, {amount_text('val_accuracy', abs(found.drop))} {where}"
-        text += " validation"
+        metric, name, value, drop = outcome.objective, "accuracy", found.test.accuracy, found.drop
+        if metric in (by_class := found.drops()):
+            name, (value, drop) = SCORE_NAMES[metric], by_class[metric]
+        where = "below" if drop >= 0 else "above"
+        text += f"; test {name} {figure_text(metric, value)}, {amount_text(metric, abs(drop))} "
+        text += f"{where} validation"
     return text
 
 

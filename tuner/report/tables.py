@@ -23,7 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tuner.report.confirmation import Confirmation
-from tuner.report.degenerate import KINDS, Caution, CautionKind
+from tuner.report.degenerate import KINDS, Caution, CautionKind, what_is_lost
 from tuner.report.selection import Entry, Outcome, window_text
 from tuner.report.wording import (
     DOT,
@@ -142,7 +142,7 @@ class _OutcomeTable:
         else:
             table = _entries_table(outcome, shown, common, options.max_width >= _WIDE)
         yield table
-        yield from _notes(shown, common, ranked=len(outcome.meets) > 1)
+        yield from _notes(shown, common, len(outcome.meets) > 1, outcome.objective)
 
 
 def _natural_width(console: Console, options: ConsoleOptions, table: Table) -> int:
@@ -188,6 +188,8 @@ def _entries_table(
     """
     asked = [target.metric for target in outcome.targets]
     usual = ["val_accuracy", "train_accuracy", *(["accuracy_gap", "val_loss"] if wide else [])]
+    if (objective := outcome.objective) in asked and objective not in usual:
+        usual.insert(0, objective)  # what the trials are ordered by comes first
     metrics = usual + [m for m in METRICS if m in asked and m not in usual]
     table = new_table()
     for name in ("trial", *(_heading(m, wide) for m in metrics), "epoch"):
@@ -253,6 +255,7 @@ def new_table() -> Table:
 
 def _heading(metric: str, wide: bool) -> str:
     full = {"val_accuracy": "val acc", "train_accuracy": "train acc"} if wide else {}
+    full |= {"val_balanced_accuracy": "balanced acc"} if wide else {}
     return full.get(metric, SHORT[metric])
 
 
@@ -261,7 +264,9 @@ def _cell(topic: str, phrase: str) -> str:
     return "none" if phrase == f"no {topic}" else phrase.removeprefix(f"{topic} ")
 
 
-def _notes(shown: Sequence[Entry], common: Mapping[str, str], ranked: bool) -> Iterable[Text]:
+def _notes(
+    shown: Sequence[Entry], common: Mapping[str, str], ranked: bool, metric: str
+) -> Iterable[Text]:
     if common:
         yield Text(f"All of these: {DOT.join(joined(common))}", style="dim")
     stopped = [entry for entry in shown if entry.only_if_stopped is not None]
@@ -279,12 +284,16 @@ def _notes(shown: Sequence[Entry], common: Mapping[str, str], ranked: bool) -> I
         yield Text(text, style="dim")
     if ranked:
         yield Text(_ORDER, style="dim")
-    for line in caution_lines(shown):
+    for line in caution_lines(shown, metric):
         yield Text(f"! {line}.", style="yellow")
 
 
-def caution_lines(entries: Sequence[Entry]) -> list[str]:
-    """What to be warned of, a line a kind: in full for one trial, in short for several."""
+def caution_lines(entries: Sequence[Entry], metric: str = "val_accuracy") -> list[str]:
+    """What to be warned of, a line a kind: in full for one trial, in short for several.
+
+    Args:
+        metric: what the study maximises.
+    """
     found: dict[CautionKind, list[tuple[Entry, Caution]]] = {}
     for entry in entries:
         for caution in entry.cautions:
@@ -295,7 +304,7 @@ def caution_lines(entries: Sequence[Entry]) -> list[str]:
             lines.append(f"Trial {pairs[0][0].trial}: {pairs[0][1].text}")
             continue
         lost = max(caution.given_up or 0.0 for _, caution in pairs)
-        price = f"; up to {amount_text('val_accuracy', lost)} of val accuracy is given up"
+        price = f"; up to {amount_text(metric, lost)} of {what_is_lost(metric)} is given up"
         who = listed([str(entry.trial) for entry, _ in pairs])
         lines.append(f"Trials {who}: {KINDS[kind]}{price if lost else ''}")
     return lines

@@ -20,10 +20,10 @@ from tuner.report.ranking import Rank
 from tuner.report.selection import Entry, Outcome, window_text
 from tuner.report.terminal_chart import Limit, Series, chart
 from tuner.report.trial_view import (
-    METRICS_SHOWN,
     TrialDetails,
     epochs_done,
     margin_text,
+    metrics_shown,
     reason_text,
     seconds_per_epoch,
     trial_name,
@@ -37,6 +37,7 @@ from tuner.report.wording import (
     plural,
     value_text,
 )
+from tuner.targets import BY_CLASS
 
 _SIDES: tuple[Literal["left", "right"], ...] = ("left", "right", "left", "left")
 _STYLES = {"train": "magenta", "val": "cyan"}
@@ -101,7 +102,7 @@ def _figures(outcome: Outcome, entry: Entry) -> RenderableType:
     table = Table.grid(padding=(0, 2, 0, 0))
     for side in _SIDES:
         table.add_column(justify=side, no_wrap=True)
-    for metric in METRICS_SHOWN:
+    for metric in metrics_shown(outcome.targets):
         asked = [t for t in outcome.targets if t.metric == metric]
         figure = entry.figure(metric)
         shown = [SHORT[metric], figure_text(metric, figure, outcome.targets)]
@@ -250,10 +251,13 @@ def _chart(page: TrialPage, what: str, width: int, plain: bool) -> list[Text]:
         Series(part, {e.epoch: e.figure(f"{part}_{what}") for e in epochs}, style)
         for part, style in _STYLES.items()
     ]
+    targets = page.details.outcome.targets
+    named = [m for m in BY_CLASS if what == "accuracy" and any(t.metric == m for t in targets)]
+    series += [Series(SHORT[m], {e.epoch: e.figure(m) for e in epochs}, "yellow") for m in named]
     limits = [
         Limit(t.value, brief(t).replace(" loss", ""))
-        for t in page.details.outcome.targets
-        if t.metric in (f"val_{what}", f"train_{what}")
+        for t in targets
+        if t.metric in (f"val_{what}", f"train_{what}", *named)
     ]
     lines = chart(
         series,

@@ -6,7 +6,7 @@ The figures are those of the chosen epoch and come from the judged entry; nothin
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -24,7 +24,7 @@ from tuner.report.wording import (
     plural,
     trials_text,
 )
-from tuner.targets import Target
+from tuner.targets import BY_CLASS, Target
 from tuner.trial import EpochMetrics
 
 METRICS_SHOWN = (
@@ -35,7 +35,13 @@ METRICS_SHOWN = (
     "train_loss",
     "parameters",
 )
-"""The six figures, those of most weight first."""
+"""The six figures that are always shown, those of most weight first."""
+
+
+def metrics_shown(targets: Iterable[Target]) -> tuple[str, ...]:
+    """What is shown of a trial: figures by class too, where targets name them."""
+    named = [target.metric for target in targets if target.metric in BY_CLASS]
+    return tuple(dict.fromkeys((*named, *METRICS_SHOWN)))
 
 
 @dataclass(frozen=True)

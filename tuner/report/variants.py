@@ -19,8 +19,9 @@ from tuner import epochs as epoch_rules
 from tuner.gradients import GradientLog
 from tuner.questions import By
 from tuner.report.selection import Entry, Outcome
+from tuner.scores import VariantScore
 from tuner.targets import Target
-from tuner.trial import EpochMetrics, EpochRule, Params, VariantScore
+from tuner.trial import EpochMetrics, EpochRule, Params
 
 ALIKE = 1e-9
 """A spread of differences below which they are alike, but for rounding."""

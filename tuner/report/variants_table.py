@@ -17,6 +17,8 @@ from tuner.questions import FIGURES
 from tuner.report.answers import WORDS, Answer, Verdict, findings_in, findings_text, unasked
 from tuner.report.tables import new_table
 from tuner.report.variants import Difference, Spread, Variant
+from tuner.report.wording import SHORT
+from tuner.targets import BY_CLASS, Target
 
 ACCURACIES = (("val", "val_accuracy"), ("train", "train_accuracy"))
 LOSSES = (
@@ -44,17 +46,25 @@ def figure(spread: Spread | None) -> str:
     return f"{text}±{spread.sd:.2g}" if many else f"{text}±{spread.sd:.4f}"
 
 
-def variants_block(variants: Sequence[Variant]) -> ConsoleRenderable:
-    """Two tables: accuracies and losses, a row a variant."""
+def variants_block(
+    variants: Sequence[Variant], targets: Sequence[Target] = ()
+) -> ConsoleRenderable:
+    """Two tables: accuracies and losses, a row a variant.
+
+    Args:
+        targets: figures by class have columns where these name them.
+    """
+    named = [(SHORT[m], m) for m in BY_CLASS if any(t.metric == m for t in targets)]
+    accuracies = (*named, *ACCURACIES)
     seeds = sorted({len(v.trainings) for v in variants})
     over = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     several = f", mean ± spread over {over} seeds" if seeds[-1] > 1 else ""
     parts: list[RenderableType] = [Text(f"Variants{several}", "bold")]
     tested = any(v.spread("test_accuracy") for v in variants)
-    table = _table("meets", *(name for name, _ in ACCURACIES), "best val", *["test"] * tested)
+    table = _table("meets", *(name for name, _ in accuracies), "best val", *["test"] * tested)
     for variant in variants:
         row = [f"{variant.passes}/{len(variant.trainings)}"]
-        row += [figure(variant.spread(by)) for _, by in ACCURACIES]
+        row += [figure(variant.spread(by)) for _, by in accuracies]
         row.append(figure(variant.best_val))
         row += [figure(variant.spread("test_accuracy"))] * tested
         table.add_row(Text(variant.name), *row)

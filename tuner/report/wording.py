@@ -22,7 +22,16 @@ SHORT = {
     "val_loss": "val loss",
     "train_loss": "train loss",
     "parameters": "weights",
+    "val_balanced_accuracy": "balanced",
+    "val_macro_f1": "macro F1",
 }
+
+SCORE_NAMES = {
+    "val_accuracy": "validation accuracy",
+    "val_balanced_accuracy": "balanced accuracy",
+    "val_macro_f1": "macro F1",
+}
+"""What a study can maximise, in full; all of it is on validation."""
 
 
 def one_line(text: str, most: int = 120) -> str:
@@ -169,6 +178,12 @@ def _loss(params: Params) -> str | None:
     return None if name is None else words.get(str(name), f"loss {number_text(name)}")
 
 
+def _class_weight(params: Params) -> str | None:
+    words = {"none": "classes unweighted", "balanced": "classes balanced"}
+    name = params.get("class_weight")
+    return None if name is None else words.get(str(name), f"class weight {number_text(name)}")
+
+
 def _epochs(params: Params) -> str | None:
     count = params.get("epochs")
     return None if count is None else f"{number_text(count)} {'epoch' if count == 1 else 'epochs'}"
@@ -187,6 +202,7 @@ _PHRASES: tuple[tuple[str, Callable[[Params], str | None]], ...] = (
     ("l2", _labelled("l2", "l2", "no l2")),
     ("batch", _labelled("batch_size", "batch")),
     ("loss", _loss),
+    ("classes", _class_weight),
     ("epochs", _epochs),
     ("patience", _labelled("patience", "patience")),
 )
@@ -194,7 +210,7 @@ _STEPS = ("optimizer", "momentum", "lr", "schedule")
 _PHRASED = {
     *("optimizer", "learning_rate", "momentum", "schedule", "depth", "units", "layers"),
     *("activation", "batch_norm", "dropout", "l2", "batch_size"),
-    *("initializer", "loss", "epochs", "patience"),
+    *("initializer", "loss", "class_weight", "epochs", "patience"),
 }
 
 

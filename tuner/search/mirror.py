@@ -24,6 +24,10 @@ from tuner.workspace import Workspace
 class Mirror:
     """One study as it was at the last `refresh`.
 
+    Args:
+        study, uid, workspace: what to mirror, and where its trials keep what they keep.
+        metric: what the study maximises.
+
     Attributes:
         books: its attempts.
         rivals: the curves of its finished trials.
@@ -32,7 +36,10 @@ class Mirror:
             Without `run_id`, which is not the trial's own.
     """
 
-    def __init__(self, study: optuna.Study, uid: str, workspace: Workspace) -> None:
+    def __init__(
+        self, study: optuna.Study, uid: str, workspace: Workspace, metric: str = "val_accuracy"
+    ) -> None:
+        self._metric = metric
         self._journal: Journal = study._storage
         self._study_id = study._study_id
         self._uid = uid
@@ -78,7 +85,7 @@ class Mirror:
         if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
             self.history.add(trial)
             known = trial.user_attrs
-            curve = known["epochs"].get("val_accuracy", ())
+            curve = known["epochs"].get(self._metric, ())
             self.rivals.add(Peer(schedule_of(known["config"]), tuple(curve)))
         if logical is None or logical.state not in ENDED or logical.origin in self._done:
             return

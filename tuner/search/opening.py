@@ -65,7 +65,7 @@ def _stored(
                 study.set_user_attr("definition", definition.to_json())
         else:
             study.set_user_attr("uid", known.get("uid") or uuid4().hex[:12])
-            study.set_user_attr("dataset", definition.dataset)
+            study.set_user_attr("dataset", definition.data_name)
             study.set_user_attr("definition", definition.to_json())
             study.set_user_attr("base", base)
             study.set_user_attr("identity", identity)  # last: its presence says all is there

@@ -12,7 +12,7 @@ from tuner.parameters import epochs_of
 from tuner.search.pruning import overfit_reason
 from tuner.search.study import SweepStudy
 from tuner.search.ticket import Ticket
-from tuner.targets import Target
+from tuner.targets import Target, objective_metric
 from tuner.trial import EpochMetrics
 
 
@@ -59,5 +59,7 @@ class Pruning:
         if any(meets(e, self.targets) for e in history):
             return None
         if self.study.optuna_would_prune(ticket.attempt, optuna_pruner(self.name, total)):
-            return f"{self.name}: val {history[-1].val_accuracy} at epoch {done}"
+            metric = objective_metric(self.targets)
+            name = metric.removesuffix("_accuracy").replace("_", " ")
+            return f"{self.name}: {name} {history[-1].figure(metric)} at epoch {done}"
         return None

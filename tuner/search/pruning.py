@@ -2,8 +2,9 @@
 
 The rule: a pruner sees figures only. `overfit`, the default, stops a trial in two cases: its train
 accuracy has reached the ceiling while validation stays under the floor for `OVERFIT_PATIENCE`
-epochs in a row, or, after a third of the epochs, its best validation accuracy so far is among the
-lowest quarter of trials *of the same schedule* at that epoch and not near the floor either.
+epochs in a row, or, after a third of the epochs, its best validation accuracy so far (or what else
+the study maximises) is among the lowest quarter of trials *of the same schedule* at that epoch and
+not near the floor either.
 Schedules are not mixed, because under a cosine decay most of the gain comes in the last third; nor
 are decays over different numbers of epochs.
 `percentile`, `median` and `halving` are Optuna's own; a trial that has met the targets is stopped
@@ -17,20 +18,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tuner.epochs import meets
-from tuner.targets import Target
+from tuner.targets import SCORES, Target, objective_metric
 from tuner.trial import EpochMetrics, ParamValue
 
 OVERFIT_PATIENCE = 5
 # Lowest share of peers that is given up, and how many peers it takes to judge.
 LOWEST_SHARE = 0.25
 MIN_PEERS = 8
-# A trial this near to every val_accuracy floor is not hopeless, whatever its peers have reached.
+# A trial this near to every floor on the objective is not hopeless, whatever its peers reach.
 NEAR_FLOOR = 0.02
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A finished trial to compare with: its schedule and its validation accuracies by epoch."""
+    """A finished trial to compare with: its schedule and, by epoch, what the study maximises."""
 
     schedule: ParamValue | None
     curve: tuple[float | None, ...]
@@ -95,19 +96,20 @@ def overfit_reason(
 
 def _overfitted(epochs: Sequence[EpochMetrics], targets: Sequence[Target]) -> str | None:
     ceilings = [t for t in targets if t.metric == "train_accuracy" and t.is_ceiling]
-    floors = [t for t in targets if t.metric == "val_accuracy" and t.is_floor]
+    floors = [t for t in targets if t.metric in SCORES and t.is_floor]
     if not ceilings or not floors or len(epochs) < OVERFIT_PATIENCE:
         return None
+    missed = floors
     for epoch in epochs[-OVERFIT_PATIENCE:]:
         over = epoch.train_accuracy is not None and any(
             not t.met_by(epoch.train_accuracy) for t in ceilings
         )
-        under = any(not t.met_by(epoch.val_accuracy) for t in floors)
-        if not (over and under):
+        missed = [t for t in floors if not t.met_by(epoch.figure(t.metric))]
+        if not (over and missed):
             return None
     return (
         f"overfit: for {OVERFIT_PATIENCE} epochs train broke {ceilings[0].text} "
-        f"while val missed {floors[0].text}"
+        f"while val missed {missed[0].text}"
     )
 
 
@@ -126,8 +128,9 @@ def _hopeless(
     if len(bests) < MIN_PEERS:
         return None
     threshold = bests[int(len(bests) * LOWEST_SHARE)]
-    own = _best(tuple(e.val_accuracy for e in epochs))
-    floors = [t.value for t in targets if t.metric == "val_accuracy" and t.is_floor]
+    metric = objective_metric(targets)
+    own = _best(tuple(e.figure(metric) for e in epochs))
+    floors = [t.value for t in targets if t.metric == metric and t.is_floor]
     if own >= threshold or (floors and own >= max(floors) - NEAR_FLOOR):
         return None
     return (

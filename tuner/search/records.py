@@ -15,20 +15,12 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from tuner.gradients import GradientLog
+from tuner.scores import TestScore, VariantScore
 from tuner.search import owners
 from tuner.search.ledger import Attempt, Logical, logical_trials
 from tuner.search.sampling import quiet
 from tuner.search.storage import open_storage
-from tuner.trial import (
-    EpochMetrics,
-    Repeat,
-    TestScore,
-    TrialRecord,
-    TrialResult,
-    VariantScore,
-    from_columns,
-    to_columns,
-)
+from tuner.trial import EpochMetrics, Repeat, TrialRecord, TrialResult, from_columns, to_columns
 from tuner.trial import TrialState as State
 from tuner.workspace import UID, Workspace
 

@@ -147,6 +147,7 @@ def plan_seeds(
             attempt=f"{record.attempt}:seed:{index}",
             seed=own,
             diagnostics=(),
+            asks=False,
             keep_weights=str(file.resolve()) if weights else None,
         )
         found.append(Planned(record, Repeat("seed", index, own, spec.split, 0, "failed"), made))
@@ -175,6 +176,7 @@ def _planned(
         split=split,
         early_stopping=stopping,
         diagnostics=(),
+        asks=False,
         judge_epoch=epoch,
         keep_weights=str(weights_file(folder, record, kind, index).resolve()),
     )

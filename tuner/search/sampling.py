@@ -122,23 +122,6 @@ def suggesting(trial: optuna.Trial) -> Callable[[str, BaseDistribution], Any]:
     return suggest
 
 
-def distribution_of(kind: str, bounds: Mapping[str, Any]) -> BaseDistribution:
-    """What a model that asks for a parameter of its own describes.
-
-    Args:
-        kind: `float`, `int` or `categorical`.
-        bounds: `low`, `high`, `step`, `log`, or `choices`.
-    """
-    if kind not in ("categorical", "int", "float"):
-        raise ValueError(f"unknown kind of parameter: {kind}")
-    if kind == "categorical":
-        return CategoricalDistribution(tuple(bounds["choices"]))
-    low, high, log = bounds["low"], bounds["high"], bool(bounds.get("log", False))
-    if kind == "int":
-        return IntDistribution(low, high, log=log, step=bounds.get("step", 1))
-    return FloatDistribution(low, high, log=log, step=bounds.get("step"))
-
-
 def encode(space: Space, params: Mapping[str, ParamValue]) -> dict[str, Any]:
     """`params` under Optuna's names; only for configurations that the space contains."""
     encoded: dict[str, Any] = {}

@@ -18,7 +18,7 @@ from tuner.search.outbox import Outbox
 from tuner.search.pruners import Pruning
 from tuner.search.study import SweepStudy
 from tuner.search.ticket import Ticket
-from tuner.targets import LARGE_VIOLATION, Target
+from tuner.targets import LARGE_VIOLATION, Target, objective_metric
 from tuner.trial import EpochMetrics, EpochRule, TrialResult, TrialSpec
 
 StopReason = Literal["done", "drained", "handed back", "exhausted", "timeout", "enough"]
@@ -199,9 +199,10 @@ class Scheduler:
         self._may_be_more = True
         choice = choose(result.epochs, self.targets, self.rule)
         reason = running.stopped if result.status == "stopped" else result.message or None
-        broken = result.status in ("nan", "oom")
+        broken = result.status in ("nan", "oom", "invalid")
         violations = self._violations(choice, broken=broken)
-        objective = choice.metrics.val_accuracy if choice is not None else None
+        metric = objective_metric(self.targets)
+        objective = choice.metrics.figure(metric) if choice is not None else None
         counted = self.study.finish(
             ticket.attempt, result, objective=objective, violations=violations, reason=reason
         )
@@ -214,7 +215,8 @@ class Scheduler:
         elif result.status != "complete":
             state = "pruned"
         self.observe(Ended(ticket, running.slot, state, reason, choice))
-        self._give_up_if_hopeless(ticket.origin, state, reason)
+        useless = "failed" if result.status == "invalid" else state
+        self._give_up_if_hopeless(ticket.origin, useless, reason)
         self.outbox.flush()
         if state == "failed":  # after flush, which sends the last attempt as a failed trial
             self.outbox.give_up(ticket.attempt, reason or "failed")

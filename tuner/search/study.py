@@ -16,6 +16,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
+from tuner.asked import Asked
 from tuner.definition import SweepDefinition
 from tuner.locks import locked
 from tuner.search import owners
@@ -27,17 +28,15 @@ from tuner.search.reports import Reports
 from tuner.search.sampling import (
     build_sampler,
     derive_seed,
-    distribution_of,
     drawing,
     encode,
-    plain,
     suggesting,
     variant_seed,
 )
 from tuner.search.storage import Journal
 from tuner.search.ticket import Ticket
-from tuner.space import grid, resolve
-from tuner.targets import LARGE_VIOLATION
+from tuner.space import Parameter, grid, resolve
+from tuner.targets import LARGE_VIOLATION, objective_metric
 from tuner.trial import (
     EpochMetrics,
     Params,
@@ -70,7 +69,8 @@ class SweepStudy:
         self._grid: tuple[Params, ...] = tuple({**definition.fixed, **point} for point in points)
         self.name: str = study.study_name
         self.uid: str = study.user_attrs["uid"]
-        self._mirror = Mirror(study, self.uid, workspace)
+        self._metric = objective_metric(definition.targets)
+        self._mirror = Mirror(study, self.uid, workspace, self._metric)
 
     @property
     def grid_size(self) -> int | None:
@@ -142,9 +142,10 @@ class SweepStudy:
             self._live[ticket.attempt].set_user_attr("spec", spec.to_json())
 
     def report(self, attempt: str, metrics: EpochMetrics) -> None:
-        """Pass an epoch's validation accuracy to Optuna, for its pruners and dashboards."""
-        if metrics.val_accuracy is not None:
-            self._reports.add(self._live[attempt], metrics.epoch, metrics.val_accuracy)
+        """Pass what the study maximises to Optuna, for its pruners and dashboards."""
+        figure = metrics.figure(self._metric)
+        if figure is not None:
+            self._reports.add(self._live[attempt], metrics.epoch, figure)
 
     def write_reports(self) -> None:
         """Write reported epochs that have waited for a moment."""
@@ -155,12 +156,23 @@ class SweepStudy:
 
         Args:
             attempt: the running trial.
-            name: the parameter's name, unique over the conditions it stands under.
-            kind, bounds: `float`, `int` or `categorical`; `low`, `high`, `step`, `log`, `choices`.
+            name, kind, bounds: as in `asked.Asked`, the rest of whose fields are in `bounds`.
+
+        A variant, and a trial of a grid, takes what the model takes where nobody says.
         """
+        asked = Asked.from_json({**bounds, "name": name, "kind": kind})
         trial = self._live[attempt]
-        value = plain(suggesting(trial)(name, distribution_of(kind, bounds)))
-        trial.set_user_attr("config", {**trial.user_attrs.get("config", {}), name: value})
+        given = trial.user_attrs
+        usual = given.get("variant") or self._definition.sampler == "grid"
+        if usual and asked.default is not None:
+            value = asked.default
+        else:
+            drawn = drawing(suggesting(trial))(Parameter(asked.label, asked.domain))
+            value = asked.from_share(float(drawn)) if asked.reverse else drawn  # type: ignore[arg-type]
+        config = {**given.get("config", {}), name: value}
+        trial.set_user_attr("config", config)
+        if "spec" in given:
+            trial.set_user_attr("spec", {**given["spec"], "params": config})
         return value
 
     def optuna_would_prune(self, attempt: str, pruner: optuna.pruners.BasePruner) -> bool:
@@ -183,7 +195,7 @@ class SweepStudy:
         Args:
             attempt: identity of the attempt.
             result: what the worker said.
-            objective: val_accuracy of the chosen epoch; None where there is none.
+            objective: `targets.objective_metric` of the chosen epoch; None where there is none.
             violations: a figure per target, 0 where met; the sampler ranks by their sum.
             reason: why it was pruned or failed.
         """

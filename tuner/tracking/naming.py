@@ -7,10 +7,12 @@ A trial's run is called `trial 7`, or by its variant's name, and holds
     params      the complete configuration, `seed`, `epochs` (of a full trial)
     metrics     one point an epoch (step = epoch, time = the epoch's end): val_accuracy, val_loss,
                 train_accuracy, train_loss, accuracy_gap, train_accuracy_running,
-                train_loss_penalised, val_loss_penalised, learning_rate, seconds;
+                train_loss_penalised, val_loss_penalised, val_balanced_accuracy, val_macro_f1,
+                learning_rate, seconds;
                 one point a run: chosen_epoch, chosen_val_accuracy, chosen_val_loss,
-                chosen_train_accuracy, chosen_train_loss, chosen_accuracy_gap (all of the epoch
-                that stands for the trial), violation (the sum over the targets; absent while one
+                chosen_train_accuracy, chosen_train_loss, chosen_accuracy_gap,
+                chosen_val_balanced_accuracy, chosen_val_macro_f1 (all of the epoch that stands for
+                the trial), violation (the sum over the targets; absent while one
                 of them is unmeasured), parameters (count of weights), duration_seconds
     tags        tuner.kind = trial, tuner.study, tuner.study_uid, tuner.dataset, tuner.trial (its
                 number), tuner.attempt, tuner.state (complete, pruned or failed; running, or given
@@ -25,7 +27,8 @@ A trial's run is called `trial 7`, or by its variant's name, and holds
                 of a variant on several seeds, or read on the test split: metrics seeds_count (its
                 trainings), seeds_passes (those that meet every target), seeds_<figure>_mean and
                 seeds_<figure>_sd (n - 1; absent for one value) over the trainings that have the
-                figure, for val_accuracy, train_accuracy, val_loss, val_loss_penalised,
+                figure, for val_accuracy, val_balanced_accuracy, val_macro_f1, train_accuracy,
+                val_loss, val_loss_penalised,
                 test_accuracy and test_loss; tag tuner.seeds (`2/5`: seeds_passes/seeds_count);
                 of a trial, as the sweep's `diagnostics` ask, files in diagnostics/:
                 curves.png, curves.csv; gradients.png, gradients.csv, units.csv;
@@ -37,7 +40,8 @@ A repeat of a trial is a child of that trial's run, called `own seed`, `repeat 1
     params      those of the trial, with the seed of the repeat
     metrics     one point an epoch, as a trial's; one point a run: judged_epoch,
                 judged_val_accuracy, judged_val_loss, judged_train_accuracy, judged_train_loss,
-                judged_accuracy_gap (all at the epoch of the trial, if the repeat came so far),
+                judged_accuracy_gap, judged_val_balanced_accuracy, judged_val_macro_f1 (all at the
+                epoch of the trial, if the repeat came so far),
                 parameters, duration_seconds
     tags        tuner.kind = repeat, tuner.attempt (`<the trial's>:<kind>:<index>`), tuner.repeat
                 (own, fresh, same or seed), tuner.judged_epoch, tuner.split_seed (of a shuffled
@@ -64,6 +68,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
+from tuner.targets import BY_CLASS
 from tuner.tracking.base import (
     ENDED,
     GIVEN_UP,
@@ -93,10 +98,14 @@ _EACH_EPOCH = (
     "train_accuracy_running",
     "train_loss_penalised",
     "val_loss_penalised",
+    *BY_CLASS,
     "learning_rate",
     "seconds",
 )
-_CHOSEN = ("val_accuracy", "val_loss", "train_accuracy", "train_loss", "accuracy_gap")
+_CHOSEN = (
+    *("val_accuracy", "val_loss", "train_accuracy", "train_loss", "accuracy_gap"),
+    *BY_CLASS,
+)
 
 # These change when a sweep is continued, and a run's params cannot.
 _NOT_PARAMS = frozenset({"trials", "workers", "timeout", "seeds", "test"})

@@ -18,6 +18,7 @@ from typing import Any
 
 from tuner.errors import TrackingError, UsageError
 from tuner.exported import read_description, vocabulary_of
+from tuner.targets import BY_CLASS
 from tuner.tracking.mlflow_connection import Connection, imported, local_path, where
 
 ALIAS = "champion"
@@ -244,5 +245,5 @@ def _tags(
     study: str, trial: int, dataset: str, metrics: Mapping[str, float | None]
 ) -> dict[str, str]:
     own = {"tuner.study": study, "tuner.trial": str(trial), "tuner.dataset": dataset}
-    shown = ("val_accuracy", "train_accuracy")
+    shown = ("val_accuracy", "train_accuracy", *BY_CLASS)
     return own | {f"tuner.{k}": json.dumps(v) for k in shown if (v := metrics.get(k)) is not None}

@@ -48,6 +48,7 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         described.scale,
         read_vocabulary(described, sidecar.parent),
         described.edge,
+        described.encoder,
     )
     found = [read_inputs(f, wanted, request["text"], request["invert"]) for f in request["files"]]
     configure(max(1, os.cpu_count() or 1))

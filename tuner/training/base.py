@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from tuner.gradients import GradientLog
+from tuner.training.confusion import Counts
 from tuner.trial import EpochMetrics, ParamValue, TrialResult, TrialSpec
 
 Part = Literal["train", "validation"]
@@ -19,23 +20,33 @@ Part = Literal["train", "validation"]
 
 @dataclass(frozen=True)
 class Figures:
-    """Accuracy in [0, 1] and mean data loss of one part, in inference mode."""
+    """Figures of one part, in inference mode.
+
+    Attributes:
+        accuracy: in [0, 1].
+        loss: mean data loss.
+        counts: by class; None where an engine does not count them.
+    """
 
     accuracy: float
     loss: float
+    counts: Counts | None = None
 
 
 @dataclass(frozen=True)
 class Running:
-    """What Keras itself says of an epoch: averages while the weights moved, dropout active."""
+    """What Keras itself says of an epoch: averages while the weights moved, dropout active.
 
-    accuracy: float
-    loss_penalised: float
-    learning_rate: float
+    None is what a fit of the user's own does not tell.
+    """
+
+    accuracy: float | None
+    loss_penalised: float | None
+    learning_rate: float | None
 
 
-class EpochEngine(Protocol):
-    """One model in training."""
+class Trained(Protocol):
+    """One model in training, as far as it is looked at between epochs."""
 
     @property
     def timings(self) -> dict[str, float]:
@@ -50,10 +61,6 @@ class EpochEngine(Protocol):
     @property
     def device(self) -> str:
         """What it runs on, as the framework names it."""
-        ...
-
-    def train_epoch(self) -> Running:
-        """Train one more epoch; it may end where the loss ceases to be finite."""
         ...
 
     def measure(self, part: Part) -> Figures:
@@ -78,6 +85,14 @@ class EpochEngine(Protocol):
 
     def save_snapshot(self, path: Path) -> None:
         """Write the remembered weights aside, then replace `path`."""
+        ...
+
+
+class EpochEngine(Trained, Protocol):
+    """One model that is trained an epoch a call."""
+
+    def train_epoch(self) -> Running:
+        """Train one more epoch; it may end where the loss ceases to be finite."""
         ...
 
 

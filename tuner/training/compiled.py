@@ -20,6 +20,7 @@ from tuner.training.base import Figures, OutOfMemoryError, Part, Running
 from tuner.training.gradients import SAMPLE, Probe
 from tuner.training.network import Knobs, Network, forget_others, network_for
 from tuner.training.rows import open_data
+from tuner.training.weighting import balanced_weights, weighs_classes
 from tuner.training.weights import save_weights
 from tuner.trial import Params, TrialSpec
 
@@ -58,6 +59,7 @@ class CompiledEngine:
         self._steps_an_epoch = math.ceil(len(self._rows["train"]) / batch)
         self._step = 0
         self._knobs = _knobs(spec.params, self._steps_an_epoch * spec.epochs)
+        self._weights = self._class_weights(data.prepared.n_classes)
         self._kept: list[Any] | None = None
         self._probe: Probe | None = None
         self._classes = data.prepared.n_classes
@@ -95,11 +97,21 @@ class CompiledEngine:
             network.start(self._spec.seed)
             return network
 
+    def _class_weights(self, classes: int) -> Any:
+        """(classes,), float32, or None where the configuration weighs none."""
+        import numpy as np
+
+        rows = self._rows["train"]
+        if not weighs_classes(self._spec.params):
+            return None
+        return balanced_weights(np.asarray(rows.y)[rows.index], classes)
+
     def _trained_on(self, order: Any) -> Running:
         rows = self._rows["train"]
         with memory_errors():
             done, loss, hits = self._network.epoch(
-                rows.x, rows.y, order, self._batch, self._spec.seed, self._step, self._knobs
+                *(rows.x, rows.y, order, self._batch, self._spec.seed, self._step),
+                *(self._knobs, self._weights),
             )
         self._step += self._steps_an_epoch
         return Running(
@@ -109,8 +121,8 @@ class CompiledEngine:
     def measure(self, part: Part) -> Figures:
         rows = self._rows[part]
         with memory_errors():
-            loss, hits = self._network.sums(rows.x, rows.y, rows.index)
-        return Figures(accuracy=hits / len(rows), loss=loss / len(rows))
+            loss, counts = self._network.sums(rows.x, rows.y, rows.index)
+        return Figures(counts.all_hits / len(rows), loss / len(rows), counts)
 
     def penalty(self) -> float:
         return self._network.penalty(self._knobs.l2)

@@ -17,7 +17,8 @@ from tuner.gradients import GradientLog
 from tuner.training.backend import configure, device_name, memory_errors
 from tuner.training.base import Figures, Part, Running
 from tuner.training.gradients import SAMPLE, Probe
-from tuner.training.losses import count_hits, row_losses
+from tuner.training.losses import count_by_class, counts_of, row_losses
+from tuner.training.weighting import balanced_weights, weighs_classes
 from tuner.training.weights import save_weights
 from tuner.trial import TrialSpec
 
@@ -43,9 +44,9 @@ class FitEngine:
         import numpy as np
         import tensorflow as tf
 
+        from tuner.models.build import build_model
         from tuner.models.mlp import (
             build_loss,
-            build_model,
             build_optimizer,
             initialise,
             loss_name,
@@ -62,7 +63,7 @@ class FitEngine:
 
         keras.backend.clear_session()
         keras.utils.set_random_seed(spec.seed)
-        self._model = build_model(spec.params, data.input_shape, data.n_classes, data.scale)
+        self._model = build_model(spec.model, spec.params, data)
         initialise(self._model, spec.seed)
         loss, accuracy = build_loss(spec.params, data.n_classes)
         self._classes = data.n_classes
@@ -77,6 +78,11 @@ class FitEngine:
         self._labels = self._rows["train"][1]
         if self._loss == "categorical_crossentropy":
             self._labels = keras.utils.to_categorical(self._labels, data.n_classes)
+        # As Keras takes them: by the number of the class.
+        self._class_weight: dict[int, float] | None = None
+        if weighs_classes(spec.params):
+            weights = balanced_weights(self._rows["train"][1], data.n_classes)
+            self._class_weight = dict(enumerate(weights.tolist()))
         self._epoch = 0
         self._probe: Probe | None = None
         self._kept: list[Any] | None = None
@@ -103,6 +109,7 @@ class FitEngine:
                 initial_epoch=self._epoch,
                 epochs=self._epoch + 1,
                 shuffle=True,
+                class_weight=self._class_weight,
                 verbose=0,
             ).history
         self._epoch += 1
@@ -113,15 +120,18 @@ class FitEngine:
         )
 
     def measure(self, part: Part) -> Figures:
+        import numpy as np
+
         x, y = self._rows[part]
-        loss = hits = 0.0
+        loss, found = 0.0, np.zeros((3 * self._classes,), np.int64)
         with memory_errors():
             for start in range(0, len(y), EVALUATION_ROWS):
                 stop = start + EVALUATION_ROWS
-                batch_loss, batch_hits = self._sums(x[start:stop], y[start:stop])
+                batch_loss, more = self._sums(x[start:stop], y[start:stop])
                 loss += float(batch_loss)
-                hits += float(batch_hits)
-        return Figures(accuracy=hits / len(y), loss=loss / len(y))
+                found += np.asarray(more)
+        counts = counts_of(found)
+        return Figures(counts.all_hits / len(y), loss / len(y), counts)
 
     def penalty(self) -> float:
         return float(sum(float(loss) for loss in self._model.losses))
@@ -159,13 +169,13 @@ def _rows(data: Prepared, spec: TrialSpec) -> dict[Part, tuple[Any, Any]]:
 
 
 def _compiled_sums(tf: Any, model: Any, classes: int, loss: str) -> Any:
-    """A compiled function (features, labels) -> (summed data loss, count of hits)."""
+    """A compiled function (features, labels) -> (summed data loss, counts by class)."""
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def sums(x: Any, y: Any) -> Any:
         predicted = model(x, training=False)
         total = tf.reduce_sum(row_losses(y, predicted, classes, loss))
-        return total, count_hits(y, predicted, classes, threshold=0.5)
+        return total, count_by_class(y, predicted, classes)
 
     def on_arrays(x: Any, y: Any) -> Any:
         return sums(tf.convert_to_tensor(x), tf.convert_to_tensor(y, tf.int32))

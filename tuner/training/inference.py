@@ -15,6 +15,7 @@ from zipfile import BadZipFile
 from tuner.data.prepared import Prepared
 from tuner.data.splits import split
 from tuner.errors import StudyError, TunerError
+from tuner.training.confusion import Counts, balanced_accuracy, macro_f1
 from tuner.trial import TrialSpec
 
 ROWS_AT_ONCE = 2048
@@ -30,7 +31,8 @@ def predict(request: Mapping[str, Any]) -> dict[str, Any]:
             `labels` (m,) int64; `probabilities` (m, classes) float32.
 
     Returns:
-        `figures`: a list, for each of the weights `accuracy`, `loss` (data loss) and `rows`.
+        `figures`: a list, for each of the weights `accuracy`, `loss` (data loss), `rows`,
+            `balanced_accuracy` and `macro_f1`.
     """
     import numpy as np
 
@@ -62,13 +64,13 @@ def restored(spec: TrialSpec, prepared: Prepared, weights: Path) -> Any:
     """
     import numpy as np
 
-    from tuner.models.mlp import build_model
+    from tuner.models.build import rebuilt
 
-    model = build_model(spec.params, prepared.input_shape, prepared.n_classes, prepared.scale)
+    model, holder = rebuilt(spec.model, spec.params, prepared)
     try:
         # Opened here: NumPy leaves a damaged file open.
         with weights.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            model.set_weights([kept[f"arr_{number}"] for number in range(len(kept.files))])
+            holder.set_weights([kept[f"arr_{number}"] for number in range(len(kept.files))])
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise StudyError(
             f"the weights of trial {spec.origin} in {weights} cannot be used ({error}).\n"
@@ -146,17 +148,29 @@ def part_of(prepared: Prepared, spec: TrialSpec, part: str) -> tuple[Any, Any, A
     return prepared.x_train, y, train if part == "train" else validation
 
 
-def _figures(probabilities: Any, labels: Any, losses: Any) -> dict[str, float]:
+def _figures(probabilities: Any, labels: Any, losses: Any) -> dict[str, float | None]:
     import numpy as np
 
-    hits = probabilities.argmax(axis=1) == labels
+    guesses = probabilities.argmax(axis=1)
     if probabilities.shape[1] == 2:  # as in training: the second class lies above one half
-        hits = (probabilities[:, 1] > 0.5) == (labels == 1)
+        guesses = (probabilities[:, 1] > 0.5).astype(np.int64)
+    hits = guesses == labels
     return {
         "accuracy": float(hits.mean(dtype=np.float64)),
+        **_by_class(guesses, labels, probabilities.shape[1]),
         "loss": float(losses.mean()),
         "rows": len(labels),
     }
+
+
+def _by_class(guesses: Any, labels: Any, classes: int) -> dict[str, float | None]:
+    import numpy as np
+
+    def count(of: Any) -> tuple[int, ...]:
+        return tuple(np.bincount(of, minlength=classes).tolist())
+
+    counts = Counts(count(labels[guesses == labels]), count(guesses), count(labels))
+    return {"balanced_accuracy": balanced_accuracy(counts), "macro_f1": macro_f1(counts)}
 
 
 def predict_many(request: Mapping[str, Any]) -> dict[str, Any]:

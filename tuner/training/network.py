@@ -13,12 +13,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuner.data.prepared import Prepared
+from tuner.models.blocks import Parts
+from tuner.models.build import build_model
 from tuner.models.engine_layers import Masks, plain_scaling
-from tuner.models.mlp import Parts, build_model, build_optimizer, initialise, loss_name
+from tuner.models.mlp import build_optimizer, initialise, loss_name
 from tuner.training.backend import one_after_the_other
+from tuner.training.confusion import Counts
 from tuner.training.draws import MASK_RANGE, draw_masks
-from tuner.training.losses import count_hits, logits_of, row_losses
+from tuner.training.losses import count_by_class, count_hits, counts_of, logits_of, row_losses
 from tuner.training.optimizers import fused_step, step_plan, weight_decay
+from tuner.training.weighting import weighs_classes
 from tuner.trial import TrialSpec
 
 SHAPES_KEPT = 16
@@ -67,12 +71,13 @@ class Network:
         import numpy as np
         import tensorflow as tf
 
-        input_shape, classes, scale = prepared.input_shape, prepared.n_classes, prepared.scale
+        input_shape, classes = prepared.input_shape, prepared.n_classes
         self._classes = classes
         self._loss = loss_name(spec.params, classes)
+        self._weighted = weighs_classes(spec.params)
         self._masks = Masks()
         parts = Parts(dropout=self._masks.layer, scaling=plain_scaling)
-        self.model = build_model(spec.params, input_shape, classes, scale, parts)
+        self.model = build_model(spec.model, spec.params, prepared, parts)
         # A constant rate and a momentum, so that the slots are there; neither value is used.
         params = {**spec.params, "schedule": "constant", "momentum": 0.5}
         self.optimizer = build_optimizer(params, 1)
@@ -103,7 +108,15 @@ class Network:
             variable.assign(tf.zeros_like(variable))
 
     def epoch(
-        self, x: Any, y: Any, order: Any, batch: int, key: int, step: int, knobs: Knobs
+        self,
+        x: Any,
+        y: Any,
+        order: Any,
+        batch: int,
+        key: int,
+        step: int,
+        knobs: Knobs,
+        weights: Any = None,
     ) -> tuple[int, float, float]:
         """Train on the rows `order` of `x` and `y`, in that order.
 
@@ -114,6 +127,7 @@ class Network:
             key: seed of the dropout masks.
             step: steps taken before this epoch.
             knobs: what else differs between trials of one shape.
+            weights: of the classes (classes,), float32, where the shape weighs them.
 
         Returns:
             Rows trained on (fewer than m where the loss ceased to be finite), the sum of penalised
@@ -123,6 +137,8 @@ class Network:
 
         steps = np.arange(step, step + -(-len(order) // batch))
         plan = step_plan(self.optimizer, knobs.rates(steps), steps)
+        if weights is None:
+            weights = np.ones(self._classes, np.float32)
         with one_after_the_other():
             done, loss, hits = self._epoch(
                 x,
@@ -136,14 +152,15 @@ class Network:
                 np.float32(1.0 / (1.0 - knobs.dropout)),
                 np.float32(knobs.momentum),
                 plan,
+                weights,
             )
         return int(done), float(loss), float(hits)
 
-    def sums(self, x: Any, y: Any, index: Any) -> tuple[float, float]:
-        """Summed data loss and count of hits over the rows `index`, in inference mode."""
+    def sums(self, x: Any, y: Any, index: Any) -> tuple[float, Counts]:
+        """Summed data loss and counts by class over the rows `index`, in inference mode."""
         with one_after_the_other():
-            loss, hits = self._sums(x, y, index)
-        return float(loss), float(hits)
+            loss, counts = self._sums(x, y, index)
+        return float(loss), counts_of(counts)
 
     def penalty(self, l2: float) -> float:
         """The L2 penalty of the present weights, as Keras adds it to the loss."""
@@ -168,7 +185,7 @@ class Network:
         widths = self._masks.widths
 
         def one_step(features: Any, labels: Any, size: Any, key: Any, at: Any, now: Any) -> Any:
-            l2, threshold, kept, momentum, *plan = now
+            l2, threshold, kept, momentum, each, *plan = now
             masks = draw_masks(widths, size, key, at, threshold, kept)
             with self._masks.handed(masks), tf.GradientTape(watch_accessed_variables=False) as tape:
                 weights = [v.value for v in variables]
@@ -178,10 +195,14 @@ class Network:
             # The gradient of the mean, without the operations that a mean would bring along.
             rows = tf.cast(size, tf.float32)
             share = tf.fill(tf.reshape(size, [1]), 1.0 / rows)
+            if self._weighted:  # as in Keras: the sum of weighted losses over the count of rows
+                share *= tf.gather(each, labels)
             gradients = tape.gradient(losses, weights, output_gradients=share)
             gradients, penalty = add_decay(gradients, l2)
             take_step(gradients, plan, momentum)
             hits = count_hits(labels, logits_of(predicted), self._classes)
+            if self._weighted:
+                losses *= share * rows
             return tf.reduce_sum(losses) + penalty * rows, hits
 
         number, word = tf.TensorSpec((), tf.float32), tf.TensorSpec((), tf.uint64)
@@ -189,7 +210,7 @@ class Network:
             *(self._x, self._rows, self._rows, tf.TensorSpec((), tf.int32)),
             *(tf.TensorSpec((1,), tf.uint64), word),
             *(number, tf.TensorSpec((), tf.uint16), number, number),
-            tf.TensorSpec((None, 3), tf.float32),
+            *(tf.TensorSpec((None, 3), tf.float32), tf.TensorSpec((self._classes,), tf.float32)),
         )
 
         @tf.function(autograph=False, input_signature=signature)  # type: ignore[untyped-decorator]
@@ -205,6 +226,7 @@ class Network:
             kept: Any,
             momentum: Any,
             plan: Any,
+            each: Any,
         ) -> Any:
             total = tf.size(order)
 
@@ -215,7 +237,8 @@ class Network:
                 size = tf.minimum(batch, total - start)
                 rows = tf.slice(order, tf.reshape(start, [1]), tf.reshape(size, [1]))
                 at = step + tf.cast(number, tf.uint64)
-                now = (l2, threshold, kept, momentum, *tf.unstack(tf.gather(plan, number), 3))
+                step_now = tf.unstack(tf.gather(plan, number), 3)
+                now = (l2, threshold, kept, momentum, each, *step_now)
                 more, right = one_step(tf.gather(x, rows), tf.gather(y, rows), size, key, at, now)
                 return start + size, number + 1, loss + more, hits + right
 
@@ -234,15 +257,16 @@ class Network:
         def sums(x: Any, y: Any, index: Any) -> Any:
             total = tf.size(index)
 
-            def body(start: Any, loss: Any, hits: Any) -> Any:
+            def body(start: Any, loss: Any, counts: Any) -> Any:
                 rows = tf.slice(index, [start], [tf.minimum(self._chunk, total - start)])
                 labels = tf.gather(y, rows)
                 predicted = self.model(tf.gather(x, rows), training=False)
                 more = tf.reduce_sum(row_losses(labels, predicted, self._classes, self._loss))
-                right = count_hits(labels, predicted, self._classes, threshold=0.5)
-                return start + tf.size(rows), loss + tf.cast(more, tf.float64), hits + right
+                found = count_by_class(labels, predicted, self._classes)
+                return start + tf.size(rows), loss + tf.cast(more, tf.float64), counts + found
 
-            state = (tf.constant(0), tf.constant(0.0, tf.float64), tf.constant(0.0))
+            none = tf.zeros((3 * self._classes,), tf.int32)
+            state = (tf.constant(0), tf.constant(0.0, tf.float64), none)
             found = tf.while_loop(lambda s, *_: s < total, body, state, parallel_iterations=1)
             return found[1:]
 

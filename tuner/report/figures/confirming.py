@@ -22,7 +22,7 @@ from tuner.report.figures.look import (
 )
 from tuner.report.page.answer import tested
 from tuner.report.page.charts_base import jitter, span
-from tuner.report.page.words import NAMES, goal
+from tuner.report.page.words import NAMES, SHARES, goal
 from tuner.report.pictures import DIM, INK, NAME, SMALL, TEXT
 from tuner.report.selection import Entry, Outcome
 from tuner.report.wording import listed, plural
@@ -178,7 +178,7 @@ def _column(axes: Any, column: Column, rows: Sequence[tuple[Entry, Confirmation]
     low, high = span([v for v in seen if math.isfinite(v)] or [0.0, 1.0], 0.1, least=0.004)
     axes.set_xlim(low, high)
     _shade(axes, column.targets, low, high)
-    if "accuracy" in column.metric:
+    if column.metric in (*SHARES, "accuracy_gap"):
         percent(axes.xaxis)
     axes.xaxis.get_major_locator().set_params(nbins=5)
     axes.set_title(
@@ -237,10 +237,12 @@ def _row(axes: Any, column: Column, place: int, entry: Entry, found: Confirmatio
             linewidths=1.1,
             zorder=5,
         )
-    if column.metric == "val_accuracy" and found.test is not None:
-        seen.append(found.test.accuracy)
+    tested = {} if found.test is None else {"val_accuracy": found.test.accuracy}
+    tested |= {metric: value for metric, (value, _) in found.drops().items()}
+    if column.metric in tested:
+        seen.append(tested[column.metric])
         axes.scatter(
-            [found.test.accuracy],
+            [tested[column.metric]],
             [place - 0.3],
             s=26,
             marker="s",

@@ -25,8 +25,8 @@ from tuner.report.figures.look import (
     write,
 )
 from tuner.report.page.charts_base import Kind, kind_of, span
-from tuner.report.page.charts_curves import Column, Series, series_of
-from tuner.report.page.words import goals, limit
+from tuner.report.page.charts_curves import DASHES, Column, Series, series_of
+from tuner.report.page.words import NAMES, SHARES, goals, limit
 from tuner.report.pictures import DIM, INK, NAME, SMALL
 from tuner.report.selection import Outcome, window_text
 from tuner.targets import Target
@@ -35,6 +35,7 @@ CANDIDATES, VARIANTS = 3, 3
 ACROSS = 3
 PANEL, TALL = 2.75, 1.85
 OTHERS = "#d3d7dc"
+_DASHES = {metric: {"dash": "--", "dashdot": "-."}[dash] for metric, dash in DASHES.items()}
 _OPS = {">=": "≥", ">": ">", "<=": "≤", "<": "<"}
 
 
@@ -68,7 +69,7 @@ def curves(outcome: Outcome, planned: int) -> Sheet:
     if not chosen:
         sheet.say_nothing("No trial that is judged has finished an epoch yet.", tall)
         return sheet
-    sheet.legend(_meanings())
+    sheet.legend(_meanings([metric for metric, _ in chosen[0].by_class]))
     accuracies, losses = _ranges(chosen, outcome.targets)
     kinds = {e.trial: kind_of(e) for e in outcome.entries}
     room = sheet.width - 2 * EDGE - 0.55 - (across - 1) * 0.2
@@ -114,8 +115,8 @@ def curves(outcome: Outcome, planned: int) -> Sheet:
     return sheet
 
 
-def _meanings() -> list[Any]:
-    """What the legend shows."""
+def _meanings(by_class: Sequence[str]) -> list[Any]:
+    """What the legend shows, the figures by class among it that there are."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -125,8 +126,10 @@ def _meanings() -> list[Any]:
         "markeredgewidth": 1.5,
         "markersize": 7,
     }
+    broken: dict[str, Any] = {"color": DIM, "linewidth": 1.4}
     return [
         Line2D([], [], color=DIM, linewidth=1.9, label="validation"),
+        *(Line2D([], [], label=NAMES[m], **{**broken, "linestyle": _DASHES[m]}) for m in by_class),
         Line2D(
             [],
             [],
@@ -168,7 +171,10 @@ def _accuracy(
         axes.axvspan(first - 0.5, last + 0.5, color=REGION, linewidth=0, zorder=0.5)
     for other in others:
         axes.plot(*_known(other.epochs, other.val), color=OTHERS, linewidth=0.9, zorder=1.5)
-    _limits(axes, [t for t in targets if t.metric in ("val_accuracy", "train_accuracy")])
+    _limits(axes, [t for t in targets if t.metric in SHARES])
+    for metric, column in one.by_class:
+        known = _known(one.epochs, column)
+        axes.plot(*known, color=_strong(kind), linewidth=1.4, linestyle=_DASHES[metric], zorder=4)
     _pair(axes, one, one.val, one.train, kind)
     if one.chosen is not None:
         _mark(axes, one.epochs, one.val, one.chosen, "o", kind)
@@ -253,9 +259,10 @@ def _ranges(
     chosen: Sequence[Series], targets: Sequence[Target]
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """What the axes show: the first epochs of poor trials may leave at one end."""
-    accuracies = sorted(v for s in chosen for v in (*s.val, *s.train) if v is not None)
+    columns = [c for s in chosen for c in (s.val, s.train, *(c for _, c in s.by_class))]
+    accuracies = sorted(v for column in columns for v in column if v is not None)
     losses = sorted(v for s in chosen for v in (*s.val_loss, *s.train_loss) if v is not None)
-    limits = [t.value for t in targets if t.metric in ("val_accuracy", "train_accuracy")]
+    limits = [t.value for t in targets if t.metric in SHARES]
     upper, lower = (0.0, 1.0), (0.0, 1.0)
     if accuracies:
         low = accuracies[int(0.04 * (len(accuracies) - 1))]

@@ -30,7 +30,7 @@ from tuner.report.page.mistakes import Mistake
 from tuner.report.page.words import confidence, goal, named, share
 from tuner.report.pictures import DIM, INK, SMALL, TEXT, Tile, alone, chosen
 from tuner.report.selection import Entry, Outcome
-from tuner.targets import Target
+from tuner.targets import BY_CLASS, Target
 from tuner.trial import EpochMetrics
 
 MOST_MISTAKES, ACROSS = 25, 5
@@ -101,7 +101,10 @@ def training_curves(
             whole_numbers(axes.xaxis)
         accuracies = ("val_accuracy", "train_accuracy", "train_accuracy_running")
         _lines(left, rows, accuracies, chosen_epoch)
-        _range(left, rows, accuracies, targets)
+        named = [m for m in BY_CLASS if any(t.metric == m for t in targets)]
+        for metric in named:
+            left.plot(*_known(rows, metric), color=INK, linewidth=1.3, linestyle="--", zorder=4)
+        _range(left, rows, (*accuracies, *named), targets)
         percent(left.yaxis)
         titled(left, "epoch", "accuracy")
         losses = ("val_loss", "train_loss", "train_loss_penalised")

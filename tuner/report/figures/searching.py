@@ -27,16 +27,18 @@ from tuner.report.page.charts_search import label_of, progress_of
 from tuner.report.page.words import goal
 from tuner.report.pictures import DIM, INK, TEXT
 from tuner.report.selection import Outcome
+from tuner.report.wording import SCORE_NAMES
 
 BAR = "#56b4e9"
 
 
 def progress(outcome: Outcome) -> Sheet:
-    """Validation accuracy of each trial in turn, and the best so far."""
+    """What the study maximises, of each trial in turn, and the best so far."""
     data = progress_of(outcome)
+    name = SCORE_NAMES[outcome.objective]
     caption = (
-        "One mark a trial, at the epoch that stands for it. Thin steps: the highest validation "
-        "accuracy so far; thick steps: the highest of trials that meet every target."
+        f"One mark a trial, at the epoch that stands for it. Thin steps: the highest {name} so "
+        "far; thick steps: the highest of trials that meet every target."
     )
     low = _low([p.y for p in data.points]) if data is not None else 0.0
     below = sum(p.y < low for p in data.points) if data is not None else 0
@@ -47,7 +49,7 @@ def progress(outcome: Outcome) -> Sheet:
         sheet.say_nothing("No trial has been judged yet.")
         return sheet
     axes = sheet.whole()
-    floor = limits(outcome.targets, "val_accuracy")[0]
+    floor = limits(outcome.targets, outcome.objective)[0]
     high = max([*(p.y for p in data.points), *([] if floor is None else [floor])])
     least, most = span([min(low, high if floor is None else floor), high], 0.09, least=0.02)
     last = max(p.x for p in data.points)
@@ -73,14 +75,14 @@ def progress(outcome: Outcome) -> Sheet:
         target = next(
             t
             for t in outcome.targets
-            if t.metric == "val_accuracy" and t.is_floor and t.value == floor
+            if t.metric == outcome.objective and t.is_floor and t.value == floor
         )
         limit = limit_line(axes, floor, goal(target))
     clip = least if below else None
     sheet.legend([*dots(axes, data.points, clip), *limit])
     whole_numbers(axes.xaxis)
     percent(axes.yaxis)
-    titled(axes, "trial", "validation accuracy")
+    titled(axes, "trial", name)
     leader = next(iter(outcome.meets), outcome.best)
     at = next((p for p in data.points if leader is not None and p.trial == leader.trial), None)
     if at is not None:

@@ -20,11 +20,11 @@ from tuner.report.figures.look import (
 )
 from tuner.report.page.charts_base import Point, span
 from tuner.report.page.charts_capacity import capacity_of
-from tuner.report.page.charts_map import Map, limits, map_of
+from tuner.report.page.charts_map import Map, axis_title, limits, map_of
 from tuner.report.page.words import goals
 from tuner.report.pictures import DIM, INK
 from tuner.report.selection import Outcome
-from tuner.report.wording import trials_text
+from tuner.report.wording import SCORE_NAMES, trials_text
 
 LABELLED = 9
 Room = tuple[tuple[float, float], tuple[float, float]]
@@ -35,15 +35,17 @@ def accuracy(outcome: Outcome) -> Sheet:
     data = map_of(outcome)
     caption = (
         "One mark a trial, at the epoch that stands for it. Shaded: the limits on these two "
-        "figures are kept. Steps: the Pareto front, to the left of which no trial reached as much. "
-        "Grey dashes: train and validation alike."
+        "figures are kept. Steps: the Pareto front, to the left of which no trial reached as much."
     )
+    alike = outcome.objective == "val_accuracy"
+    if alike:
+        caption += " Grey dashes: train and validation alike."
     room = ((0.0, 1.0), (0.0, 1.0)) if data is None else _room(data)
     outside = 0 if data is None else sum(not _inside(p, room) for p in data.points)
     if outside:
         where = f"{trials_text(outside)} further out {'is' if outside == 1 else 'are'}"
         caption = f"{caption} {where} left out."
-    title = "train and validation accuracy"
+    title = f"train and {SCORE_NAMES[outcome.objective]}"
     sheet = Sheet(outcome.study, title, verdict_text(outcome), caption, height=5.4)
     if data is None:
         sheet.say_nothing("No trial has been measured on both splits yet.", 5.4)
@@ -61,7 +63,8 @@ def accuracy(outcome: Outcome) -> Sheet:
             linewidth=0,
             zorder=0.5,
         )
-    axes.plot([-1, 2], [-1, 2], color=RULE, linewidth=0.9, linestyle=(0, (5, 4)), zorder=1)
+    if alike:
+        axes.plot([-1, 2], [-1, 2], color=RULE, linewidth=0.9, linestyle=(0, (5, 4)), zorder=1)
     if len(data.front) > 1:
         xs, ys = zip(*data.front, strict=True)
         axes.step(
@@ -74,7 +77,7 @@ def accuracy(outcome: Outcome) -> Sheet:
     sheet.legend(dots(axes, [p for p in data.points if _inside(p, room)]))
     percent(axes.xaxis)
     percent(axes.yaxis)
-    titled(axes, "accuracy on the training rows", "accuracy on the validation rows")
+    titled(axes, "accuracy on the training rows", axis_title(data.metric))
     marks = [(p.x, p.y) for p in data.points if p.kind not in ("misses", "pruned")]
     label(axes, [one for one in _labels(outcome, data) if _within(one.x, one.y, room)], marks)
     return sheet

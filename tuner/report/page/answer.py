@@ -27,6 +27,7 @@ from tuner.report.wording import (
     plural,
     trials_text,
 )
+from tuner.scores import TestScore
 from tuner.targets import Target
 
 CARDS = 3
@@ -172,12 +173,13 @@ def facts(outcome: Outcome, seconds: float) -> tuple[Fact, ...]:
     ]
     best = next(iter(outcome.meets), outcome.best)
     if best is not None:
-        words = "best validation that meets" if outcome.meets else "best validation"
+        metric = outcome.objective
+        words = f"best {NAMES[metric]}{' that meets' if outcome.meets else ''}"
         top = max(
-            (v for e in outcome.meets or (best,) if (v := e.figure("val_accuracy")) is not None),
+            (v for e in outcome.meets or (best,) if (v := e.figure(metric)) is not None),
             default=None,
         )
-        found.append(Fact(figure("val_accuracy", top, outcome.targets), words))
+        found.append(Fact(figure(metric, top, outcome.targets), words))
     sure, those = len(outcome.confirmed), len(tested(outcome))
     note = f"of {those} put to the test" if those else "none put to the test yet"
     found.insert(2, Fact(str(sure), "confirmed", note))
@@ -223,8 +225,21 @@ def bound_text(bound: TargetBound) -> str:
     return f"{side} {figure(bound.target.metric, bound.bound, [bound.target], 2)}"
 
 
+def test_figures(test: TestScore, targets: Sequence[Target]) -> str:
+    """`89.5 %`, or `89.5 % with balanced accuracy 84.2 %` where a target names that."""
+    more = [
+        f"{NAMES[metric]} {figure(metric, value)}"
+        for metric, value in test.by_class.items()
+        if value is not None and any(t.metric == metric for t in targets)
+    ]
+    return share(test.accuracy) + (f" with {listed(more)}" if more else "")
+
+
 def _leader(outcome: Outcome, best: Entry) -> str:
-    val = figure("val_accuracy", best.figure("val_accuracy"), outcome.targets)
+    metric = outcome.objective
+    val = figure(metric, best.figure(metric), outcome.targets)
+    if metric != "val_accuracy":
+        val = f"{NAMES[metric]} {val}"
     on = "the test rows" if outcome.banner else "validation"
     text = f"{capital(named(best))}{' leads' if len(outcome.meets) > 1 else ''}: {val} on {on}"
     train = best.figure("train_accuracy")
@@ -253,9 +268,8 @@ def _trust(outcome: Outcome) -> str:
             f"{100 * first.level:.3g} % confidence."
         )
         if first.test is not None:
-            text += (
-                f" On the test rows, which chose nothing, it reaches {share(first.test.accuracy)}."
-            )
+            reached = test_figures(first.test, outcome.targets)
+            text += f" On the test rows, which chose nothing, it reaches {reached}."
         return text
     those = tested(outcome)
     if those:
@@ -337,7 +351,7 @@ def _proof(proof: Confirmation, targets: Sequence[Target]) -> tuple[str, ...]:
         f"(likely {100 * low:.0f} to {100 * high:.0f} % of all)"
     ]
     if proof.test is not None:
-        found.append(f"{share(proof.test.accuracy)} on the test rows")
+        found.append(f"{test_figures(proof.test, targets)} on the test rows")
     return tuple(found)
 
 
@@ -358,7 +372,8 @@ def yaml_of(outcome: Outcome, entry: Entry) -> str:
     import yaml
 
     figures = [
-        f"{NAMES[m]} {figure(m, entry.figure(m))}" for m in ("val_accuracy", "train_accuracy")
+        f"{NAMES[m]} {figure(m, entry.figure(m))}"
+        for m in dict.fromkeys((outcome.objective, "val_accuracy", "train_accuracy"))
     ]
     epoch = f" at epoch {entry.chosen.epoch}" if entry.chosen else ""
     head = one_line(f"{outcome.study}, {named(entry)}: {', '.join(figures)}{epoch}", 200)

@@ -2,7 +2,8 @@
 
 A wide stroke under the validation accuracy marks the epochs that meet every target; a ring, the
 epoch that stands for the trial; a triangle, the epoch at which its validation loss is least and
-turns. Train is a dot where it was measured; the thin line between dots only guides the eye.
+turns. Train is a dot where it was measured; the thin line between dots only guides the eye. A
+figure by class that a target names is a dashed line beside the validation accuracy.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tuner.report.page.charts_base import Figure, axis, layout, line, note, span
-from tuner.report.page.words import named
+from tuner.report.page.words import SHARES, named
 from tuner.report.selection import Entry, Outcome
-from tuner.targets import Target
+from tuner.targets import BY_CLASS, Target
 from tuner.trial import EpochMetrics
 
 COLORS = (1, 3, 4, 5, 6)
@@ -23,6 +24,9 @@ VARIANT_COLORS = (2, 7, 8, 9)
 
 PALETTE = (2, 1, 3, 4, 5, 7, 6, 8, 9)
 """Of variants that are compared, in the order of their sweep; after nine they come again."""
+
+DASHES = {"val_balanced_accuracy": "dash", "val_macro_f1": "dashdot"}
+"""How the lines of figures by class are broken."""
 
 Column = tuple[float | None, ...]
 
@@ -38,6 +42,7 @@ class Series:
         windows: runs of epochs that meet every target.
         chosen: the epoch that stands for the trial, or None.
         turns: the epoch of the least validation loss, or None.
+        by_class: figures by class that targets name, as (metric, column).
     """
 
     trial: int
@@ -52,6 +57,7 @@ class Series:
     windows: tuple[tuple[int, int], ...]
     chosen: int | None
     turns: int | None
+    by_class: tuple[tuple[str, Column], ...] = ()
 
 
 def series_of(outcome: Outcome, compared: Sequence[str] = ()) -> tuple[Series, ...]:
@@ -61,31 +67,36 @@ def series_of(outcome: Outcome, compared: Sequence[str] = ()) -> tuple[Series, .
         compared: names of variants that questions are about: these come first, in this order, all
             of them shown, and the candidates that are no variants wait behind them.
     """
+    named = [m for m in BY_CLASS if any(t.metric == m for t in outcome.targets)]
     if compared:
-        return _compared(outcome, compared)
+        return _compared(outcome, compared, named)
     candidates = (outcome.meets or outcome.nearest)[: len(COLORS)]
     taken = {e.trial for e in candidates}
     variants = [e for e in outcome.entries if e.variant and e.trial not in taken]
     pairs = [*zip(candidates, COLORS, strict=False), *zip(variants, VARIANT_COLORS, strict=False)]
     shown = {e.trial for e in (*candidates[:2], *variants[:1])}
     return tuple(
-        _series(entry, color, entry.trial in shown) for entry, color in pairs if entry.record.epochs
+        _series(entry, color, entry.trial in shown, named)
+        for entry, color in pairs
+        if entry.record.epochs
     )
 
 
-def _compared(outcome: Outcome, names: Sequence[str]) -> tuple[Series, ...]:
+def _compared(
+    outcome: Outcome, names: Sequence[str], by_class: Sequence[str]
+) -> tuple[Series, ...]:
     by_name = {e.variant: e for e in outcome.entries if e.variant and e.record.epochs}
     known = [n for n in names if n in by_name]
     variants = [(by_name[n], PALETTE[place % len(PALETTE)]) for place, n in enumerate(known)]
     free = [c for c in PALETTE if c not in {color for _, color in variants}]
     others = [e for e in outcome.meets or outcome.nearest if e.variant is None and e.record.epochs]
     return (
-        *(_series(entry, color, True) for entry, color in variants),
-        *(_series(e, color, False) for e, color in zip(others, free, strict=False)),
+        *(_series(entry, color, True, by_class) for entry, color in variants),
+        *(_series(e, color, False, by_class) for e, color in zip(others, free, strict=False)),
     )
 
 
-def _series(entry: Entry, color: int, shown: bool) -> Series:
+def _series(entry: Entry, color: int, shown: bool, by_class: Sequence[str]) -> Series:
     epochs = [e.finite() for e in sorted(entry.record.epochs, key=lambda e: e.epoch)]
     return Series(
         trial=entry.trial,
@@ -100,6 +111,7 @@ def _series(entry: Entry, color: int, shown: bool) -> Series:
         windows=entry.windows,
         chosen=None if entry.chosen is None else entry.chosen.epoch,
         turns=turning_point(epochs),
+        by_class=tuple((m, tuple(e.figure(m) for e in epochs)) for m in by_class),
     )
 
 
@@ -117,10 +129,11 @@ def accuracy_figure(series: Sequence[Series], targets: Sequence[Target]) -> Figu
     traces = []
     for one in series:
         traces += _window_traces(one)
+        traces += _by_class(one)
         traces += _pair(one, one.val, one.train)
         if one.chosen is not None:
             traces.append(_mark(one, one.val, one.chosen, "circle-open", 13, "chosen"))
-    limits = [t for t in targets if t.metric in ("val_accuracy", "train_accuracy")]
+    limits = [t for t in targets if t.metric in SHARES]
     low = _low(series, limits)
     high = max([*values, *(t.value for t in limits)])
     return _figure(
@@ -191,7 +204,7 @@ def _figure(
 
 
 def _limit(target: Target) -> str:
-    return f"{100 * target.value:.10g} %" if "accuracy" in target.metric else f"{target.value:g}"
+    return f"{100 * target.value:.10g} %" if target.metric in SHARES else f"{target.value:g}"
 
 
 def _pair(one: Series, val: Column, train: Column) -> list[Figure]:
@@ -212,6 +225,14 @@ def _pair(one: Series, val: Column, train: Column) -> list[Figure]:
             **both,
         ),
         line(one.epochs, val, color, line={"width": 2.5}, **both),
+    ]
+
+
+def _by_class(one: Series) -> list[Figure]:
+    color = f"var(--c{one.color})"
+    return [
+        line(one.epochs, column, color, line={"width": 1.8, "dash": DASHES[metric]}, **_switch(one))
+        for metric, column in one.by_class
     ]
 
 
@@ -264,6 +285,7 @@ def _switch(one: Series) -> Figure:
 def _low(series: Sequence[Series], limits: Sequence[Target]) -> float:
     """The least accuracy to show: the first epochs of poor trials may leave at the bottom."""
     val = sorted(v for s in series for v in s.val if v is not None)
+    more = sorted(v for s in series for _, column in s.by_class for v in column if v is not None)
     train = sorted(v for s in series for v in s.train if v is not None)
-    low = [values[int(0.04 * (len(values) - 1))] for values in (val, train) if values]
+    low = [values[int(0.04 * (len(values) - 1))] for values in (val, train, more) if values]
     return min([*low, *(t.value for t in limits)])

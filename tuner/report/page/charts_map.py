@@ -1,5 +1,7 @@
 """Where the trials lie: train against validation accuracy, the region that is asked for, the front.
 
+Where a target names a figure by class, that takes the place of validation accuracy.
+
 Every dot is a trial at its chosen epoch. The region is drawn from the limits on these two figures
 alone; where another target is missed, a dot in it does not meet.
 """
@@ -22,6 +24,7 @@ from tuner.report.page.charts_base import (
     note,
     span,
 )
+from tuner.report.page.words import NAMES
 from tuner.report.selection import Outcome
 from tuner.targets import Target
 
@@ -34,14 +37,15 @@ class Map:
     """The plain data.
 
     Attributes:
-        points: x is train, y validation accuracy, in [0, 1].
-        train, val: least and greatest accuracy that the targets allow, or None where none limits
+        points: x is train accuracy, y the objective, in [0, 1].
+        train, val: least and greatest of both that the targets allow, or None where none limits
             it on that side.
-        front: (train, val) of the trials that no other beats: the highest validation accuracy at or
-            below each train accuracy, by train.
+        front: (train, val) of the trials that no other beats: the highest objective at or below
+            each train accuracy, by train.
         best: the trial to point at, or None.
         near, all: (x, y) ranges around what matters, and around everything.
         outside: how many trials the range `near` leaves out.
+        metric: the objective.
     """
 
     points: tuple[Point, ...]
@@ -52,6 +56,7 @@ class Map:
     near: tuple[tuple[float, float], tuple[float, float]]
     all: tuple[tuple[float, float], tuple[float, float]]
     outside: int
+    metric: str = "val_accuracy"
 
     @property
     def limited(self) -> bool:
@@ -63,7 +68,7 @@ def map_of(outcome: Outcome) -> Map | None:
     """The data of the chart, or None where no trial has both figures."""
     points = []
     for entry in outcome.entries:
-        train, val = entry.figure("train_accuracy"), entry.figure("val_accuracy")
+        train, val = entry.figure("train_accuracy"), entry.figure(outcome.objective)
         if entry.verdict is not None and train is not None and val is not None:
             points.append(Point(entry.trial, kind_of(entry), train, val))
     if not points:
@@ -71,7 +76,7 @@ def map_of(outcome: Outcome) -> Map | None:
     leader = next(iter(outcome.meets or outcome.nearest), None)
     best = next((p for p in points if leader is not None and p.trial == leader.trial), None)
     on_train = limits(outcome.targets, "train_accuracy")
-    on_val = limits(outcome.targets, "val_accuracy")
+    on_val = limits(outcome.targets, outcome.objective)
     everything = (
         span([*(p.x for p in points), *_inside(on_train)], least=LEAST),
         span([*(p.y for p in points), *_inside(on_val)], least=LEAST),
@@ -93,6 +98,7 @@ def map_of(outcome: Outcome) -> Map | None:
         near=near if outside else everything,
         all=everything,
         outside=outside,
+        metric=outcome.objective,
     )
 
 
@@ -129,9 +135,11 @@ def map_figure(data: Map) -> Figure:
             }
         )
     low = min(data.all[0][0], data.all[1][0])
-    traces = [
-        line([low, 1], [low, 1], "var(--rule)", line={"width": 1, "dash": "dash"}),
-    ]
+    traces = []
+    if data.metric == "val_accuracy":  # train and validation alike
+        traces.append(
+            line([low, 1], [low, 1], "var(--rule)", line={"width": 1, "dash": "dash"}),
+        )
     if len(data.front) > 1:
         xs, ys = zip(*data.front, strict=True)
         traces.append(
@@ -158,7 +166,7 @@ def map_figure(data: Map) -> Figure:
         "data": traces,
         "layout": layout(
             axis("accuracy on the training rows", tickformat=".2~%", range=list(data.near[0])),
-            axis("accuracy on the validation rows", tickformat=".2~%", range=list(data.near[1])),
+            axis(axis_title(data.metric), tickformat=".2~%", range=list(data.near[1])),
             shapes=shapes,
             annotations=notes,
             meta={
@@ -169,6 +177,12 @@ def map_figure(data: Map) -> Figure:
             },
         ),
     }
+
+
+def axis_title(metric: str) -> str:
+    """`accuracy on the validation rows`: of the objective."""
+    name = "accuracy" if metric == "val_accuracy" else NAMES[metric]
+    return f"{name} on the validation rows"
 
 
 def _inside(limits: tuple[float | None, float | None]) -> list[float]:

@@ -1,4 +1,4 @@
-"""All parameters at once: a trial as a line from its configuration to its validation accuracy.
+"""All parameters at once: a trial as a line from its configuration to what the study maximises.
 
 The line breaks at a parameter that had no say in the trial.
 """
@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from tuner.definition import SweepDefinition
 from tuner.report.page.charts_base import Figure, Kind, axis, jitter, kind_of, layout, plain
 from tuner.report.page.charts_search import label_of, placed, scale_of
+from tuner.report.page.words import NAMES
 from tuner.report.selection import Outcome
 
 
 @dataclass(frozen=True)
 class Parallel:
-    """Judged trials as lines over the axes of all searched parameters, and of their accuracy.
+    """Judged trials as lines over the axes of all searched parameters, and of the objective.
 
     Attributes:
-        names: of the axes; the last is the validation accuracy.
+        names: of the axes; the last is the objective: validation accuracy, as a rule.
         ticks: of each axis: height in [0, 1] and text.
         lines: trial, kind, and its height on each axis, None where the parameter had no say.
     """
@@ -36,7 +37,7 @@ def parallel_of(
     scales = [scale_of(p) for p in parameters]
     lines = []
     for entry in outcome.entries:
-        val = entry.figure("val_accuracy")
+        val = entry.figure(outcome.objective)
         if entry.verdict is None or val is None or entry.variant:
             continue
         heights: list[float | None] = []
@@ -55,7 +56,7 @@ def parallel_of(
     accuracy = tuple(
         (share, f"{100 * (low + (high - low) * share):.0f} %") for share in (0.0, 0.5, 1.0)
     )
-    names = (*(label_of(p.name) for p in parameters), "validation")
+    names = (*(label_of(p.name) for p in parameters), NAMES[outcome.objective])
     return Parallel(names, (*ticks, accuracy), tuple(lines))
 
 

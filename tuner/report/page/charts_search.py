@@ -21,7 +21,7 @@ from tuner.report.page.charts_base import (
     span,
 )
 from tuner.report.selection import Entry, Outcome
-from tuner.report.wording import number_text
+from tuner.report.wording import SCORE_NAMES, number_text
 from tuner.space import Choices, Parameter, Range
 from tuner.trial import ParamValue
 
@@ -33,6 +33,7 @@ WORDS = {
     "units": "units a layer",
     "depth": "hidden layers",
     "loss": "data loss",
+    "class_weight": "class weights",
     "epochs": "epochs of a trial",
 }
 
@@ -47,11 +48,16 @@ def label_of(name: str) -> str:
 
 @dataclass(frozen=True)
 class Progress:
-    """Validation accuracy of each trial by its number; the best so far of all, and of who meets."""
+    """The objective of each trial by its number; the best so far of all, and of who meets.
+
+    Attributes:
+        metric: what the study maximises: validation accuracy, as a rule.
+    """
 
     points: tuple[Point, ...]
     best: tuple[tuple[int, float], ...]
     best_that_meets: tuple[tuple[int, float], ...]
+    metric: str = "val_accuracy"
 
 
 def progress_of(outcome: Outcome) -> Progress | None:
@@ -60,12 +66,13 @@ def progress_of(outcome: Outcome) -> Progress | None:
     points = [
         Point(e.trial, kind_of(e), e.trial, val)
         for e in judged
-        if (val := e.figure("val_accuracy")) is not None
+        if (val := e.figure(outcome.objective)) is not None
     ]
     if not points:
         return None
     met = {e.trial for e in outcome.meets}
-    return Progress(tuple(points), _rising(points), _rising([p for p in points if p.trial in met]))
+    those = [p for p in points if p.trial in met]
+    return Progress(tuple(points), _rising(points), _rising(those), outcome.objective)
 
 
 def _rising(points: Sequence[Point]) -> tuple[tuple[int, float], ...]:
@@ -81,8 +88,8 @@ def progress_figure(data: Progress, floor: float | None, low: float) -> Figure:
 
     Args:
         data: what to draw.
-        floor: validation accuracy that is asked for, or None.
-        low: the least accuracy to show.
+        floor: of the objective, or None.
+        low: the least of it to show.
     """
     last = max(p.x for p in data.points)
     traces = [_steps(data.best, last, "var(--front)", 1.2), *dots(data.points, 0.85)]
@@ -95,7 +102,7 @@ def progress_figure(data: Progress, floor: float | None, low: float) -> Figure:
         "data": traces,
         "layout": layout(
             axis("trial", range=[-0.8, last + 0.8], tickformat="d", showgrid=False),
-            axis("validation accuracy", tickformat=".2~%", range=list(edge)),
+            axis(SCORE_NAMES[data.metric], tickformat=".2~%", range=list(edge)),
             shapes=shapes,
         ),
     }
@@ -188,13 +195,13 @@ class Scale:
 
 @dataclass(frozen=True)
 class Slice:
-    """One searched parameter against validation accuracy.
+    """One searched parameter against what the study maximises.
 
     Attributes:
         name: of the parameter.
         scale: of its axis.
         points: x in positions of the scale, jittered for a list of values.
-        middles: (position, median accuracy) of each listed value; empty for a range.
+        middles: (position, median) of each listed value; empty for a range.
     """
 
     name: str
@@ -260,7 +267,7 @@ def slices_of(outcome: Outcome, definition: SweepDefinition) -> tuple[Slice, ...
         points, by_choice = [], dict[float, list[float]]()
         for entry in outcome.entries:
             at = placed(entry, parameter, scale, definition)
-            val = entry.figure("val_accuracy")
+            val = entry.figure(outcome.objective)
             if at is None or val is None or entry.verdict is None:
                 continue
             by_choice.setdefault(at, []).append(val)
@@ -285,7 +292,7 @@ def placed(
 
 
 def slice_figure(data: Slice, low: float, high: float, floor: float | None) -> Figure:
-    """A small multiple; all of a page share the axis of accuracy from `low` to `high`."""
+    """A small multiple; all of a page share the axis of the objective from `low` to `high`."""
     traces = dots(data.points, 0.75)
     for at, middle in data.middles:
         traces.append(line([at - 0.36, at + 0.36], [middle, middle], "var(--ink)"))

@@ -36,7 +36,7 @@ from tuner.report.page.proof import Proof, proofs
 from tuner.report.page.trials import Table, cards_of, run_link, table_of
 from tuner.report.page.variants import VariantsSection, section_of
 from tuner.report.page.winners import WinnerMistakes
-from tuner.report.page.words import day, goals
+from tuner.report.page.words import NAMES, day, goals
 from tuner.report.selection import Outcome
 from tuner.report.variants import Variant
 
@@ -96,6 +96,7 @@ class PageData:
         variants: what is compared, or None.
         gradients: a panel for each variant whose gradients were noted.
         script: what the page's script knows, as plain JSON.
+        objective: what the study maximises.
     """
 
     study: str
@@ -125,6 +126,7 @@ class PageData:
     asked: tuple[Asked, ...] = ()
     variants: VariantsSection | None = None
     gradients: tuple[GradientPanel, ...] = ()
+    objective: str = "val_accuracy"
 
 
 def page_data(source: Source) -> PageData:
@@ -188,6 +190,7 @@ def page_data(source: Source) -> PageData:
                     "train": s.train,
                     "val_loss": s.val_loss,
                     "train_loss": s.train_loss,
+                    "more": [(NAMES[metric], column) for metric, column in s.by_class],
                     "chosen": s.chosen,
                     "turns": s.turns,
                     "windows": s.windows,
@@ -198,6 +201,7 @@ def page_data(source: Source) -> PageData:
         asked=asked_of(answers),
         variants=compared,
         gradients=panels_of(noted),
+        objective=outcome.objective,
     )
 
 
@@ -209,7 +213,7 @@ def _charts(
 ) -> dict[str, Figure]:
     """All figures that have something to show, by name."""
     outcome, definition = source.outcome, source.definition
-    floor = charts_map.limits(outcome.targets, "val_accuracy")[0]
+    floor = charts_map.limits(outcome.targets, outcome.objective)[0]
     ceiling = charts_map.limits(outcome.targets, "accuracy_gap")[1]
     low, high = _accuracies(outcome, floor)
     found: dict[str, Figure | None] = {}
@@ -246,11 +250,11 @@ def _compared(variants: Sequence[Variant]) -> dict[str, Figure]:
 
 
 def _accuracies(outcome: Outcome, floor: float | None) -> tuple[float, float]:
-    """The range of validation accuracy that charts of the search show."""
+    """The range of the objective that charts of the search show."""
     values = [
         v
         for e in outcome.entries
-        if e.verdict is not None and (v := e.figure("val_accuracy")) is not None
+        if e.verdict is not None and (v := e.figure(outcome.objective)) is not None
     ]
     if not values:
         return 0.0, 1.0

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from tuner.definition import SweepDefinition
 from tuner.report.page.words import day, goals
 from tuner.report.selection import Outcome
-from tuner.report.wording import duration_text, listed, one_line, plural
+from tuner.report.wording import SCORE_NAMES, duration_text, listed, one_line, plural
 from tuner.trial import Repeat, TrialRecord
 
 SEEDS = 6
@@ -100,7 +100,7 @@ def _data(definition: SweepDefinition, circumstances: Circumstances) -> tuple[tu
         "test": "the test rows themselves: a declared exception",
     }[split.kind]
     rows = f" ({circumstances.rows:,} rows)" if circumstances.rows else ""
-    found = [("data set", definition.dataset), ("validation", cut + rows)]
+    found = [("data set", definition.data_name), ("validation", cut + rows)]
     if circumstances.rows:
         # The largest that a share can have; at 90 % it is three fifths of that.
         error = math.sqrt(0.9 * 0.1 / circumstances.rows)
@@ -117,8 +117,8 @@ def _data(definition: SweepDefinition, circumstances: Circumstances) -> tuple[tu
 
 def _training(definition: SweepDefinition, outcome: Outcome) -> tuple[tuple[str, str], ...]:
     rule = {
-        "best": "of those that meet all targets the one with the highest validation accuracy, else "
-        "the one with the least violation",
+        "best": f"of those that meet all targets the one with the highest "
+        f"{SCORE_NAMES[outcome.objective]}, else the one with the least violation",
         "last": "the last",
     }[definition.epoch]
     found = [

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tuner.epochs import choose, meets
 from tuner.report.confirmation import Confirmation
 from tuner.report.page.answer import bound_text, tested
-from tuner.report.page.words import NAMES, capital, figure, goal, named, share
+from tuner.report.page.words import NAMES, SHARES, capital, figure, goal, named, share
 from tuner.report.selection import Entry, Outcome
 from tuner.report.wording import plural
 from tuner.targets import Target
@@ -108,7 +108,7 @@ def _mean(target: Target, mean: float, sd: float) -> str:
     text = figure(target.metric, mean, [target], 2)
     if not math.isfinite(sd):
         return text
-    if target.metric.endswith("_accuracy") or target.metric == "accuracy_gap":
+    if target.metric in (*SHARES, "accuracy_gap"):
         return f"{text} ± {100 * sd:.2f}"
     return f"{text} ± {sd:.3g}"
 

@@ -19,7 +19,8 @@ from tuner.report.jsonout import finite
 from tuner.report.page.data import PageData
 from tuner.report.page.proof import HOLM, JUDGED
 from tuner.report.page.words import confidence, share
-from tuner.report.ranking import RANK_TEXT
+from tuner.report.ranking import rank_text
+from tuner.report.wording import SCORE_NAMES
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -47,7 +48,8 @@ def render(page: PageData) -> str:
             policy=_policy(early, plotly, script),
             judged=JUDGED,
             holm=HOLM,
-            rank=RANK_TEXT,
+            rank=rank_text(page.objective),
+            score=SCORE_NAMES[page.objective],
             quoted=shlex.quote(page.study),
             wider=shlex.quote(f"{page.study}-wider"),
             confirm=f"tuner confirm {shlex.quote(page.study)}",

@@ -18,13 +18,15 @@ from tuner.report.page.words import goals, typeset
 from tuner.report.selection import Outcome
 from tuner.report.variants import Difference, Spread, Variant
 from tuner.report.wording import DOT, joined, one_line, ordered, phrases, plural
-from tuner.targets import Target
+from tuner.targets import BY_CLASS, Target
 
 TEST_HEAD = "test rows, not used for selection"
 
 _COLUMNS = {
     "val_accuracy": "accuracy",
     "best": "best of any epoch",
+    "val_balanced_accuracy": "balanced accuracy",
+    "val_macro_f1": "macro F1",
     "val_loss": "loss",
     "val_loss_penalised": "loss with penalty",
     "train_accuracy": "accuracy",
@@ -32,7 +34,7 @@ _COLUMNS = {
     "test_loss": "loss",
 }
 _HEADS = (
-    ("validation", ("val_accuracy", "best", "val_loss", "val_loss_penalised")),
+    ("validation", ("val_accuracy", "best", *BY_CLASS, "val_loss", "val_loss_penalised")),
     ("train", ("train_accuracy",)),
     (TEST_HEAD, ("test_accuracy", "test_loss")),
 )
@@ -145,11 +147,13 @@ def section_of(
     """The section, or None where nothing is compared or no variant has been trained."""
     if not compares(definition) or not variants:
         return None
+    asked = {t.metric for t in outcome.targets}
     shown = {
         name
         for _, names in _HEADS
         for name in names
         if any(_spread(v, name) is not None for v in variants)
+        and (name in asked or name not in BY_CLASS)
     }
     names = [name for _, group in _HEADS for name in group if name in shown]
     heads = [(head, sum(name in shown for name in group)) for head, group in _HEADS]

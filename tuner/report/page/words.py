@@ -12,9 +12,9 @@ from datetime import datetime
 
 from tuner.report.selection import Entry
 from tuner.report.wording import amount_text, figure_text, listed
-from tuner.targets import Target
+from tuner.targets import SCORES, Target
 
-SHARES = ("train_accuracy", "val_accuracy")
+SHARES = ("train_accuracy", *SCORES)
 
 NAMES = {
     "val_accuracy": "validation",
@@ -23,6 +23,8 @@ NAMES = {
     "val_loss": "validation loss",
     "train_loss": "train loss",
     "parameters": "weights",
+    "val_balanced_accuracy": "balanced accuracy",
+    "val_macro_f1": "macro F1",
 }
 
 _OPS = {">=": "≥", ">": ">", "<=": "≤", "<": "<"}

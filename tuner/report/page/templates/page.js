@@ -212,6 +212,7 @@
       element("p", said.join(" · ")),
       pairs([
         ["validation", percent(curve.val[i])], ["train", percent(curve.train[i])],
+        ...curve.more.map(([name, column]) => [name, percent(column[i])]),
         ["validation loss", plain(curve.val_loss[i])], ["train loss", plain(curve.train_loss[i])],
       ]),
     );
