@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from tuner import reading
 from tuner.cli import cli, run
 from tuner.data import registry, summary
 from tuner.data.dataset import Dataset
@@ -102,6 +103,7 @@ def named(monkeypatch: pytest.MonkeyPatch, dataset: Dataset) -> None:
     """Let the registry know it."""
     entry = registry.Entry(dataset.description, dataset.source, lambda _: dataset)
     monkeypatch.setitem(registry.ENTRIES, dataset.name, entry)
+    monkeypatch.setattr(reading, "NAMED", (*reading.NAMED, dataset.name))
 
 
 def prepared(dataset: Dataset, folder: Path) -> Prepared:
@@ -549,9 +551,9 @@ def test_blocks_are_ascii_where_they_must_be(
 
 MISTAKES: list[tuple[str, list[str], int, list[str]]] = [
     ("unknown", ["fashon"], 1, ["did you mean fashion?", "digits"]),
-    ("a file", ["mine.csv"], 1, ["mine.csv is a path", "not supported yet", "digits, mnist"]),
-    ("a path", ["data/mine"], 1, ["not supported yet"]),
-    ("a folder", ["here"], 1, ["not supported yet"]),
+    ("a file", ["mine.csv"], 1, ["no file or folder mine.csv", "digits, mnist"]),
+    ("a path", ["data/mine"], 1, ["no file or folder data/mine"]),
+    ("a folder", ["here"], 1, ["holds no folders"]),
     ("rows of nothing", ["--index", "5"], 2, ["--index", "which data set"]),
     ("out of nothing", ["--out", "x.png"], 2, ["--out", "which data set"]),
     ("no number", ["digits", "--index", "5;6"], 2, ["5;6", "5,20,789"]),

@@ -62,6 +62,15 @@ variants:
 """
 
 
+def write_wine(folder: Path) -> None:
+    """A table of one's own, `wine.csv`, and rows without the answer, `new.csv`."""
+    from sklearn.datasets import load_wine
+
+    table = load_wine(as_frame=True).frame.rename(columns={"target": "cultivar"})
+    table.to_csv(folder / "wine.csv", index=False)
+    table.drop(columns="cultivar").head(3).to_csv(folder / "new.csv", index=False)
+
+
 @dataclass(frozen=True)
 class Line:
     """One example: where it stands, the words after `tuner`, and variables set before it."""
@@ -190,6 +199,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.savez_compressed(folder / "data" / "mnist.npz", **pictures(400))
     write_reviews(folder / "data" / "imdb.parquet")
     write_inputs(folder)
+    write_wine(folder)
     for name in ("digits", "fashion", "mnist", "imdb"):
         (folder / "sweeps" / f"{name}.yaml").write_text(DEFINITION.format(dataset=name))
     (folder / "path/to/own.yaml").write_text(DEFINITION.format(dataset="digits"))

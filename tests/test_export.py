@@ -164,6 +164,20 @@ def test_a_name_cannot_leave_the_docstring() -> None:
     assert text.splitlines()[0] == '"""Trial 7 of the study ximport os as plain Keras.'
 
 
+def test_a_script_weighs_the_classes_where_the_configuration_does() -> None:
+    text = script(facts("fashion", {**NAMED, "class_weight": "balanced"}))
+    assert "    class_weight=weights,\n" in text
+    # Of labels that are numbers still: as one-hot rows they could not be counted.
+    assert text.index("np.bincount(y_train)") < text.index("to_categorical(y_train")
+    counting = text[text.index("counts = ") : text.index("y_train = keras")]
+    known = {"np": np, "y_train": np.array([0] * 6 + [2] * 2)}
+    exec(counting, known)  # noqa: S102
+    assert known["weights"] == {0: pytest.approx(8 / 12), 2: pytest.approx(8 / 4)}
+    unweighted = script(facts("fashion", {**NAMED, "class_weight": "none"}))
+    assert unweighted == script(facts("fashion", NAMED))
+    assert "class_weight" not in unweighted
+
+
 def test_a_data_set_that_no_script_can_load_is_refused() -> None:
     with pytest.raises(DataError, match="Leave --code away"):
         script(replace(facts("digits"), dataset="own"))
@@ -177,7 +191,7 @@ def test_scripts_are_formatted(tmp_path: Path) -> None:
     for number, kind in enumerate(KINDS):
         for how in ("stratified", "tail", "test"):
             named = NAMED if KINDS[kind][3] > 2 else {**NAMED, "loss": "binary_crossentropy"}
-            zeros = {**SGD, "initializer": "zeros"}
+            zeros = {**SGD, "initializer": "zeros", "class_weight": "balanced"}
             for which, params in enumerate((FULL, SGD, PLAIN, named, zeros)):
                 cut = SplitSpec(how, 0.123456789, 4_000_000_000)
                 text = script(facts(kind, params, cut))

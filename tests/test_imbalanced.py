@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ import pages
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 from sklearn.metrics import balanced_accuracy_score, f1_score
 from sklearn.utils.class_weight import compute_class_weight
 from stubs import FakeEngine
@@ -26,13 +29,16 @@ from tuner.parameters import complete
 from tuner.report.comparison import Column, trials_sentence
 from tuner.report.confirmation_table import notes
 from tuner.report.degenerate import beyond, cautions
+from tuner.report.figures.diagnosing import training_curves
 from tuner.report.jsonout import to_json
 from tuner.report.page import charts_curves, charts_map, charts_search
 from tuner.report.page.answer import facts, lead
 from tuner.report.selection import Shortlist
 from tuner.report.sentences import sentence
+from tuner.report.variants import variants_of
+from tuner.report.variants_table import variants_block
 from tuner.search.pruning import Peer, Rivals, overfit_reason
-from tuner.targets import parse_targets
+from tuner.targets import Target, parse_targets
 from tuner.tracking.base import TrialView
 from tuner.tracking.naming import trial_points
 from tuner.training.base import Figures, Link, Part
@@ -232,6 +238,25 @@ def test_the_words_of_a_report() -> None:
     assert "shown:1 has the highest validation accuracy" in trials_sentence(mixed)
 
 
+def test_variants_show_what_targets_name_and_keep_their_names() -> None:
+    one = replace(CROSSED[0], variant="plain")
+    other = replace(CROSSED[1], variant="weighted")
+
+    def shown(targets: str) -> str:
+        found = pages.outcome([one, other], targets)
+        variants = variants_of(found, {"plain": {}, "weighted": {}}, "best")
+        console = Console(width=80, file=io.StringIO())
+        console.print(variants_block(variants, found.targets))
+        text = console.file.getvalue()  # type: ignore[attr-defined]
+        assert "…" not in text
+        return str(text)
+
+    text = shown("balanced accuracy >= 80% and macro f1 >= 70%")
+    assert re.search(r"variant +balanced accuracy +macro F1\n─+\nplain +0.8100 +0.7600\n", text)
+    assert len(re.findall(r"(?m)^(?:plain|weighted) ", text)) == 6
+    assert "balanced" not in shown("val >= 80%")
+
+
 def test_json_has_both_figures_whatever_the_targets_are() -> None:
     (first, *_) = to_json(pages.outcome(CROSSED, "val >= 90%"))["meets"]
     assert first["metrics"]["val_balanced_accuracy"] == 0.81
@@ -282,6 +307,16 @@ def test_charts_show_the_figure_that_is_asked_for() -> None:
     low, high = curves["layout"]["yaxis"]["range"]
     assert low < 0.84
     assert high > 0.99
+
+
+def test_pictures_have_the_line_and_its_limit() -> None:
+    record, targets = CROSSED[0], parse_targets("balanced accuracy >= 84%")
+
+    def text(wanted: Sequence[Target]) -> str:
+        return training_curves("s", "trial 1", record.epochs, 5, wanted, "svg").decode()
+
+    assert "balanced accuracy ≥ 84" in text(targets).replace("\xa0", " ")
+    assert "balanced" not in text(parse_targets("val >= 90%"))
 
 
 @pytest.mark.parametrize("targets", ["val >= 90%", "val >= 90% with train < 99%"])

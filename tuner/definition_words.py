@@ -218,5 +218,6 @@ EFFECT: dict[str, str] = {
     "batch_norm": "hidden layers only",
     "activation": "hidden layers only",
     "initializer": "kernels of hidden layers and output; biases begin at 0",
+    "class_weight": "built-in models only",
 }
 """When a parameter acts, for those that do not always."""

@@ -335,6 +335,11 @@ def _write_json(path: Path, value: Any) -> None:
 def script_of(job: Job) -> str:
     """The trial as a plain Keras script; raises DataError where its data set is not known."""
     data = job.data
+    if job.spec.model != "mlp":
+        raise UsageError(
+            f"no script can be written for model: {job.spec.model}; only mlp has one so far.\n"
+            "Leave --code away; the model itself takes raw input."
+        )
     if data.encoder is not None:
         raise DataError(
             f"no script can be written for {data.name}: how data of your own is read is more than "

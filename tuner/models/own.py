@@ -14,7 +14,7 @@ from typing import Any
 from tuner.asked import Asked
 from tuner.errors import ModelError
 from tuner.models.reference import load_hypermodel, reason, where
-from tuner.trial import Params, ParamValue
+from tuner.trial import ParamValue
 
 Ask = Callable[[Asked], ParamValue]
 
@@ -165,10 +165,9 @@ def takes_positions(function: Any, count: int) -> bool:
     return several or sum(p.kind in kinds for p in known) >= count
 
 
-def resolved(hp: Any) -> Params:
-    """The values that are active, without those that are fixed in the model's own code."""
+def registered(hp: Any) -> list[Asked]:
+    """All that a build has asked for, active or not, without what is fixed in the model's code."""
     import keras_tuner
 
     fixed = keras_tuner.engine.hyperparameters.Fixed
-    names = {h.name for h in hp.space if not isinstance(h, fixed)}
-    return {name: value for name, value in hp.values.items() if name in names}
+    return [asked_of(one) for one in hp.space if not isinstance(one, fixed)]

@@ -17,7 +17,7 @@ from tuner.questions import FIGURES
 from tuner.report.answers import WORDS, Answer, Verdict, findings_in, findings_text, unasked
 from tuner.report.tables import new_table
 from tuner.report.variants import Difference, Spread, Variant
-from tuner.report.wording import SHORT
+from tuner.report.wording import SCORE_NAMES
 from tuner.targets import BY_CLASS, Target
 
 ACCURACIES = (("val", "val_accuracy"), ("train", "train_accuracy"))
@@ -52,23 +52,27 @@ def variants_block(
     """Two tables: accuracies and losses, a row a variant.
 
     Args:
-        targets: figures by class have columns where these name them.
+        targets: figures by class have a third table where these name them.
     """
-    named = [(SHORT[m], m) for m in BY_CLASS if any(t.metric == m for t in targets)]
-    accuracies = (*named, *ACCURACIES)
+    named = [m for m in BY_CLASS if any(t.metric == m for t in targets)]
     seeds = sorted({len(v.trainings) for v in variants})
     over = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     several = f", mean ± spread over {over} seeds" if seeds[-1] > 1 else ""
     parts: list[RenderableType] = [Text(f"Variants{several}", "bold")]
     tested = any(v.spread("test_accuracy") for v in variants)
-    table = _table("meets", *(name for name, _ in accuracies), "best val", *["test"] * tested)
+    table = _table("meets", *(name for name, _ in ACCURACIES), "best val", *["test"] * tested)
     for variant in variants:
         row = [f"{variant.passes}/{len(variant.trainings)}"]
-        row += [figure(variant.spread(by)) for _, by in accuracies]
+        row += [figure(variant.spread(by)) for _, by in ACCURACIES]
         row.append(figure(variant.best_val))
         row += [figure(variant.spread("test_accuracy"))] * tested
         table.add_row(Text(variant.name), *row)
     parts.append(table)
+    if named:
+        table = _table(*(SCORE_NAMES[metric] for metric in named))
+        for variant in variants:
+            table.add_row(Text(variant.name), *(figure(variant.spread(m)) for m in named))
+        parts += [Text(), table]
     table = _table(*(name for name, _ in LOSSES), *["test loss"] * tested)
     for variant in variants:
         row = [figure(variant.spread(by)) for _, by in LOSSES]

@@ -25,6 +25,7 @@ from optuna.distributions import (
 from optuna.samplers import BaseSampler, QMCSampler, RandomSampler
 from optuna.trial import FrozenTrial
 
+from tuner.asked import Asked
 from tuner.search.tpe import History, Tpe
 from tuner.space import Parameter, Range, Space
 from tuner.trial import Params, ParamValue
@@ -120,6 +121,12 @@ def suggesting(trial: optuna.Trial) -> Callable[[str, BaseDistribution], Any]:
         return trial.suggest_float(name, wanted.low, wanted.high, step=wanted.step, log=wanted.log)
 
     return suggest
+
+
+def drawn_for(trial: optuna.Trial, asked: Asked) -> ParamValue:
+    """The value for what a model asks for while it is built."""
+    value = drawing(suggesting(trial))(Parameter(asked.label, asked.domain))
+    return asked.from_share(float(value)) if asked.reverse else value  # type: ignore[arg-type]
 
 
 def encode(space: Space, params: Mapping[str, ParamValue]) -> dict[str, Any]:

@@ -29,13 +29,14 @@ from tuner.search.sampling import (
     build_sampler,
     derive_seed,
     drawing,
+    drawn_for,
     encode,
     suggesting,
     variant_seed,
 )
 from tuner.search.storage import Journal
 from tuner.search.ticket import Ticket
-from tuner.space import Parameter, grid, resolve
+from tuner.space import grid, resolve
 from tuner.targets import LARGE_VIOLATION, objective_metric
 from tuner.trial import (
     EpochMetrics,
@@ -164,11 +165,8 @@ class SweepStudy:
         trial = self._live[attempt]
         given = trial.user_attrs
         usual = given.get("variant") or self._definition.sampler == "grid"
-        if usual and asked.default is not None:
-            value = asked.default
-        else:
-            drawn = drawing(suggesting(trial))(Parameter(asked.label, asked.domain))
-            value = asked.from_share(float(drawn)) if asked.reverse else drawn  # type: ignore[arg-type]
+        value = asked.default if usual else None
+        value = drawn_for(trial, asked) if value is None else value
         config = {**given.get("config", {}), name: value}
         trial.set_user_attr("config", config)
         if "spec" in given:

@@ -8,7 +8,6 @@ it is asked for.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -53,7 +52,7 @@ def describe(request: Mapping[str, Any]) -> dict[str, Any]:
     """
     from tuner.training.backend import configure
 
-    configure(max(1, os.cpu_count() or 1))
+    configure(1)
     reference, folder = str(request["model"]), Path(request["folder"])
     data = Prepared.open(Path(request["data"]), request["fingerprint"])
     fixed: Params = dict(request.get("fixed") or {})
@@ -88,13 +87,9 @@ def _built(reference: str, folder: Path, given: Params) -> tuple[_Build, Any]:
 
 
 def _noted(hp: Any, given: Params) -> _Build:
-    import keras_tuner
-
     build = _Build(given, values=dict(hp.values))
-    for one in hp.space:
-        if isinstance(one, keras_tuner.engine.hyperparameters.Fixed):
-            continue
-        build.asked.setdefault(one.name, []).append(own.asked_of(one))
+    for asked in own.registered(hp):
+        build.asked.setdefault(asked.name, []).append(asked)
     return build
 
 
