@@ -22,6 +22,7 @@ import tuner
 from tuner.api import memory
 from tuner.api.keys import plain, target_texts
 from tuner.api.words import spoken
+from tuner.cli import run
 from tuner.commands.output import notes_console
 from tuner.errors import DataError, DefinitionError, StudyError, TargetError, UsageError
 from tuner.executors.unseen import main_unseen
@@ -366,6 +367,17 @@ def test_a_table_is_written_as_parquet(tmp_path: Path) -> None:
         memory.keep(pd.DataFrame([[1, 2]]), "t", Workspace(tmp_path))
     with pytest.raises(DataError, match="the table cannot be written"):
         memory.keep(pd.DataFrame({"a": [1, "x", {}]}), "t", Workspace(tmp_path))
+
+
+def test_data_of_memory_is_shown_and_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = memory.keep((X, Y), "mine", Workspace(tmp_path))
+    assert run(["clean"]) == 0
+    assert "data that was given in memory" in capsys.readouterr().out
+    assert run(["clean", "all", "--yes"]) == 0
+    assert "Left alone: data that was given in memory" in capsys.readouterr().err
+    assert (tmp_path / path).exists()
 
 
 # A main script that is not seen

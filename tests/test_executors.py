@@ -473,9 +473,10 @@ def test_closing_ends_those_that_are_to_come(workers: Any, monkeypatch: pytest.M
     old = ran_on(executor, "u:0")
     fresh = executor._workers[0].successor
     assert fresh is not None
+    its_pid = fresh.process.pid
     executor.close()
     assert gone(old)
-    assert gone(fresh.process.pid)
+    assert gone(its_pid)
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,15 @@ answered by a traceback, and none by a data set.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hn
 
 from tuner.data.own import find, load
 from tuner.errors import DataError
@@ -252,6 +256,11 @@ CASES = [
         ("250 different words", "more than 200 categories", "ignore: [town]"),
     ),
     Mistake(
+        "several.csv",
+        columns(name=[f"n{i}" for i in N], ticket=[f"t{i}" for i in N], size=N, label=AB),
+        ("column name", "Nor can ticket be used as it is", "ignore: [name, ticket]"),
+    ),
+    Mistake(
         "prose.csv",
         columns(said=[f"this is a sentence number {i}" for i in N], label=AB),
         ("column said", "text: said"),
@@ -371,3 +380,55 @@ def test_a_path_that_leads_nowhere(tmp_path: Path, name: str, words: str) -> Non
     with pytest.raises(DataError, match="Known by name: digits") as caught:
         find(name, tmp_path, None)
     assert words in str(caught.value)
+
+
+# Whatever stands in a file, the answer is a data set or a DataError: no traceback, no warning.
+
+CELLS = st.one_of(
+    st.sampled_from(
+        ["", "NA", "1", "0.5", "true", "a", "?", "inf", "1e400", "2020-01-01", "train", "test"]
+    ),
+    st.sampled_from(['"', ";", "é", "\u2028", "\r", "\x0c", "1,5", "1_000", "0x10", "٣", "½"]),
+    st.text(max_size=3),
+)
+READINGS = st.builds(
+    Reading,
+    label=st.sampled_from([None, "y"]),
+    text=st.sampled_from([None, "t"]),
+    missing=st.sampled_from(["refuse", "impute", "drop"]),
+    ignore=st.sampled_from([(), ("a",)]),
+)
+DTYPES = st.sampled_from("f4 f8 f2 i1 u1 i8 u8 u2 ? U2 S2 c8 M8[s]".split())
+ARRAYS = DTYPES.flatmap(
+    lambda name: hn.arrays(np.dtype(name), hn.array_shapes(min_dims=0, max_dims=5, min_side=0))
+)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("whatever") / "x"
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.lists(st.tuples(CELLS, CELLS, CELLS, CELLS), min_size=4, max_size=9),
+    separator=st.sampled_from(",;\t"),
+    reading=READINGS,
+)
+def test_any_cells(
+    file: Path, rows: list[tuple[str, ...]], separator: str, reading: Reading
+) -> None:
+    lines = [separator.join(cells) for cells in [("a", "t", "split", "y"), *rows]]
+    table = file.with_suffix(".csv")
+    table.write_bytes("\n".join(lines).encode("utf-8", "replace"))
+    with suppress(DataError):
+        load(table, reading, "x")
+
+
+@settings(max_examples=60, deadline=None)
+@given(x=ARRAYS, y=ARRAYS)
+def test_any_arrays(file: Path, x: Any, y: Any) -> None:
+    with file.with_suffix(".npz").open("wb") as handle:
+        np.savez(handle, x=x, y=y)
+    with suppress(DataError):
+        load(file.with_suffix(".npz"), Reading(), "x")

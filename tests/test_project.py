@@ -317,7 +317,8 @@ def parse_command(line: str) -> None:
     try:
         with command.make_context(name, rest, parent=above) as context:
             for sweep in context.params["names"] if name == "sweep" else ():
-                known = {*available(ROOT), "mine"}  # what `tuner init` makes in the examples
+                # The last two are what `tuner init` makes in the examples.
+                known = {*available(ROOT), "mine", "wine"}
                 assert sweep in known or sweep.endswith(".yaml"), line
     except click.exceptions.Exit:
         assert {"--help", "-h"} & set(arguments), line

@@ -8,6 +8,7 @@ say everything that `parse` refuses: that min is below max, or that targets cont
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
@@ -78,7 +79,7 @@ def json_schema() -> Schema:
             own = _without_titles(stopping)
         if "default" in found and found["default"] is not None:
             own = {**own, "default": found["default"]}
-        description = KEYS[name].text.replace("`", "")
+        description = re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", KEYS[name].text).replace("`", "")
         properties[name] = {"description": description, **(own if needed else _or_null(own))}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

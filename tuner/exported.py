@@ -84,6 +84,8 @@ class ExportedModel:
         values["class_names"] = tuple(map(str, values["class_names"]))
         values["input_shape"] = tuple(map(int, values["input_shape"]))
         values["scale"] = float(values["scale"])
+        if not isinstance(values.get("encoder"), dict | None):
+            raise ValueError("its encoder is no mapping")
         return cls(**values)
 
 

@@ -200,8 +200,8 @@ class Result:
     ) -> Result:
         """Train winners again on fresh seeds and splits, to see which of them were luck.
 
-        As `tuner confirm`: what is confirmed is measured on the test split as well. Repeats that
-        are there already are not trained again.
+        As `tuner confirm`, by the study's own targets: what is confirmed is measured on the test
+        split as well. Repeats that are there already are not trained again.
 
         Args:
             top: how many of the trials that meet, best first.

@@ -13,6 +13,7 @@ from tuner.data.prepared import Prepared, keep
 from tuner.definition import SweepDefinition
 from tuner.epochs import choose
 from tuner.errors import DataError, StudyError, TrainingError
+from tuner.reading import is_path
 from tuner.search.records import StudySummary
 from tuner.search.repeats import (
     Planned,
@@ -52,10 +53,14 @@ def data_of(
             workspace.root,
         )
     if data.fingerprint != fingerprint:
+        remedy = "Give the folder of that data by --data-dir."
+        if is_path(str(summary.definition["dataset"])):
+            remedy = (
+                "Bring the file back as it was, or make another study: tuner sweep --name NAME."
+            )
         raise DataError(
             f"{summary.name} was made on data with the fingerprint {fingerprint}, but "
-            f"{summary.dataset} has {data.fingerprint} now.\n"
-            "Give the folder of that data by --data-dir."
+            f"{summary.dataset} has {data.fingerprint} now.\n{remedy}"
         )
     keep(data)
     return data

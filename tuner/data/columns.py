@@ -8,9 +8,9 @@ whoever asked.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ _DATE = re.compile(
 )
 _COMMA = re.compile(r"[-+]?(?:\d+|\d*,\d+)")
 
+T = TypeVar("T")
 Words = NDArray[Any]
 Mask = NDArray[np.bool_]
 Numbers = NDArray[np.float64]
@@ -260,6 +261,32 @@ def _mixed(cells: Cells, present: Mask, bad: Mask, place: Place) -> DataError:
 
 def _others(more: int) -> str:
     return f", and {more:,} more rows do" if more > 1 else (", and 1 more row does" if more else "")
+
+
+def for_each(names: Iterable[str], do: Callable[[str], T]) -> dict[str, T]:
+    """What `do` gives for each column.
+
+    Raises:
+        DataError: of a column that it refuses; where it refuses several, all are named.
+    """
+    found: dict[str, T] = {}
+    refused: dict[str, DataError] = {}
+    for name in names:
+        try:
+            found[name] = do(name)
+        except DataError as error:
+            refused[name] = error
+    if not refused:
+        return found
+    first = next(iter(refused.values()))
+    if len(refused) == 1:
+        raise first
+    rest = list(refused)[1:]
+    raise DataError(
+        f"{str(first).splitlines()[0]} Nor can {', '.join(rest)} be used as "
+        f"{'it is' if len(rest) == 1 else 'they are'}.\n"
+        f"Mend them, or leave them out: `ignore: [{', '.join(refused)}]`."
+    )
 
 
 def shown(word: str) -> str:

@@ -32,6 +32,9 @@ MOST_CATEGORIES = 200
 ID_ROWS = 20
 """Rows from which on a column with another word in each is an id."""
 
+APART = 1e5
+"""A mean this many deviations away from 0 leaves 32 bits little to tell rows apart by."""
+
 PROSE = 25  # characters of a word on average from which on it is more likely a text
 Rows = NDArray[np.float32]
 
@@ -184,6 +187,31 @@ def moments(x: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         constant = block.min(axis=0) == block.max(axis=0)
         deviation[first : first + 256] = np.where(constant | (found == 0), 1.0, found)
     return mean, deviation
+
+
+def odd_columns(
+    columns: Mapping[str, Column], encoder: Mapping[str, Any], standard: Standard
+) -> list[str]:
+    """Remarks on columns of numbers that are taken, but look as if they should not be.
+
+    Such are those that count the rows, and those whose values differ in digits that 32 bits hardly
+    hold, as times in seconds do.
+    """
+    found, at = [], 0
+    for entry in encoder["columns"]:
+        name, numbers = entry["name"], columns[entry["name"]].numbers
+        if numbers is not None:
+            if len(numbers) > 2 and bool((np.diff(numbers) == 1).all()):
+                found.append(
+                    f"{name} counts the rows, which tells nothing of others: `ignore: [{name}]`."
+                )
+            if abs(standard.mean[at]) > APART * standard.deviation[at]:
+                found.append(
+                    f"{name} varies little around {standard.mean[at]:g}: subtract that before, "
+                    "since 32 bits hardly hold the rest."
+                )
+        at += _width(entry)
+    return found
 
 
 # --- rows that a model is asked about -----------------------------------------------------------

@@ -23,6 +23,8 @@ FEW_ROWS = 20
 that are measured, not classes."""
 
 MOST_NUMBERS = 50
+EXACT = 2.0**53  # up to here a float is a whole number and no other
+NONE = np.zeros(1, np.bool_)
 _REGRESSION = "that is regression, and tuner trains classifiers"
 
 
@@ -52,6 +54,7 @@ def whole_numbers(values: NDArray[Any], at: Callable[[int], str]) -> NDArray[np.
         DataError: one is a fraction, infinite or too large.
     """
     if values.dtype.kind == "f":
+        values = values.astype(np.float64)
         broken = ~np.isfinite(values)
         if broken.any():
             raise DataError(f"{at(int(np.argmax(broken)))}: the label is {values[broken][0]}.")
@@ -62,8 +65,9 @@ def whole_numbers(values: NDArray[Any], at: Callable[[int], str]) -> NDArray[np.
                 f"{at(first)}: the label is {values[first]:g}: {_REGRESSION}.\n"
                 "Make classes of it, such as low and high, or name another column."
             )
-    limits = np.iinfo(np.int64)
-    huge = (values < limits.min) | (values > limits.max - 1024)
+        huge = np.abs(values) > EXACT
+    else:
+        huge = values > np.uint64(np.iinfo(np.int64).max) if values.dtype == np.uint64 else NONE
     if huge.any():
         first = int(np.argmax(huge))
         raise DataError(f"{at(first)}: the label {values[first]} is too large for a class.")

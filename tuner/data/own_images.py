@@ -6,8 +6,10 @@ colours are never changed silently. Classes and rows come in the order of their 
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +24,8 @@ from tuner.reading import Reading
 PARTS = ("train", "test")
 OTHER_PARTS = ("val", "valid", "validation", "dev")
 MOST_BYTES = 8 << 30
+AT_ONCE = 64  # pictures that are decoded ahead
+MOST_THREADS = 16
 _LISTED = 5  # sizes, notes and files that a message names
 Track = Callable[[list[Path], str], Iterator[Path]]
 
@@ -214,11 +218,12 @@ def _pixels(
     grey = colour is None
     resized = 0
     seen: Counter[str] = Counter()
-    for row, file in enumerate(track(files, "Reading pictures")):
-        image, notes = open_flat(file)
-        seen.update(note.split(": ", 1)[1] for note in notes)
-        resized += image.size != size[::-1]
-        pixels = pixels_of(image, 1 if colour == "grey" else 3, size)
+    colours = 1 if colour == "grey" else 3
+    read = _read_all(files, colours, size)
+    for row, (file, one) in enumerate(zip(track(files, "Reading pictures"), read, strict=True)):
+        pixels, notes, changed = one
+        seen.update(note.removeprefix(f"{file}: ") for note in notes)
+        resized += changed
         grey = grey and bool(
             (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 0] == pixels[..., 2]).all()
         )
@@ -230,6 +235,21 @@ def _pixels(
             "their proportions."
         )
     return (np.ascontiguousarray(x[..., 0]) if grey else x), remarks
+
+
+def _read_all(
+    files: list[Path], colours: int, size: tuple[int, int]
+) -> Iterator[tuple[Array, list[str], bool]]:
+    """Pixels, notes and whether it was resized of each picture, in order, some at a time."""
+
+    def read(file: Path) -> tuple[Array, list[str], bool]:
+        image, notes = open_flat(file)
+        return pixels_of(image, colours, size), notes, image.size != size[::-1]
+
+    # Pillow lets go of the interpreter while it decodes.
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_THREADS)) as pool:
+        for first in range(0, len(files), AT_ONCE):
+            yield from pool.map(read, files[first : first + AT_ONCE])
 
 
 def _said(text: str, number: int) -> str:

@@ -13,9 +13,26 @@ from typing import Any
 
 import numpy as np
 
-from tuner.data.columns import Cells, Column, Mask, Place, cells_of, numbers_of, read_column, shown
+from tuner.data.columns import (
+    Cells,
+    Column,
+    Mask,
+    Place,
+    cells_of,
+    for_each,
+    numbers_of,
+    read_column,
+    shown,
+)
 from tuner.data.dataset import Dataset
-from tuner.data.encoding import encode_columns, fit, missing_text, standard_of, width_of
+from tuner.data.encoding import (
+    encode_columns,
+    fit,
+    missing_text,
+    odd_columns,
+    standard_of,
+    width_of,
+)
 from tuner.data.labels import Classes, looks_alike, number_classes, whole_numbers, word_classes
 from tuner.data.own_text import text_dataset
 from tuner.data.tables import Table, names_text, read_table
@@ -28,8 +45,6 @@ LABELS = ("label", "target", "class", "y")
 TEXT, SPLIT = "text", "split"
 PARTS = ("train", "test")
 MOST_BYTES = 8 << 30
-APART = 1e5
-"""A mean this many deviations away from 0 leaves 32 bits little to tell rows apart by."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +53,8 @@ class Parts:
 
     Attributes:
         table: the rows that are kept.
-        label, text, split: names of columns, or None.
+        label: name of the column with the labels.
         features: names of the columns that a row is described by.
-        left: columns that are left out, and why.
         training: (n,) which rows are training rows.
         classes: the labels.
         remarks, account: as in `Dataset`.
@@ -48,7 +62,6 @@ class Parts:
 
     table: Table
     label: str
-    text: str | None
     features: tuple[str, ...]
     training: Mask
     classes: Classes
@@ -79,7 +92,7 @@ def load_table(path: Path, reading: Reading, name: str, source: str) -> Dataset:
         )
         others = []
     account: dict[str, Any] = {"label": label, "text": text, "left": left}
-    columns = {c: read_column(table.frame[c], *_at(table, c)) for c in others}
+    columns = for_each(others, lambda c: read_column(table.frame[c], *_at(table, c)))
     kept = _without_missing(table, reading, label, text, split, columns, remarks, account)
     if not kept.all():
         table = Table(table.file, table.frame[kept].reset_index(drop=True), table.delimiter)
@@ -88,7 +101,7 @@ def load_table(path: Path, reading: Reading, name: str, source: str) -> Dataset:
     place = Place(table.file, label, _numbered(kept))
     classes = _classes(table, place, training, remarks)
     account |= {"rows": len(table), "delimiter": table.delimiter}
-    parts = Parts(table, label, text, tuple(others), training, classes, remarks, account)
+    parts = Parts(table, label, tuple(others), training, classes, remarks, account)
     if text is not None:
         return text_dataset(
             table.file,
@@ -315,9 +328,11 @@ def _encoded(
         "missing": reading.missing,
         "columns": [],
     }
-    for column in parts.features:
-        place = Place(table.file, column, row)
-        fitted = fit(columns[column], place, training, reading.missing == "impute")
+    impute = reading.missing == "impute"
+    found = for_each(
+        parts.features, lambda c: fit(columns[c], Place(table.file, c, row), training, impute)
+    )
+    for column, fitted in found.items():
         if fitted.entry is None:
             parts.account["left"][column] = fitted.why
             parts.remarks.append(f"{column} is {fitted.why} in the training rows: it is left out.")
@@ -340,7 +355,7 @@ def _encoded(
             "as none of the categories."
         )
     standard = standard_of(x[training], encoder)
-    parts.remarks.extend(_far_apart(encoder, standard.mean, standard.deviation))
+    parts.remarks.extend(odd_columns(columns, encoder, standard))
     count = len(encoder["columns"])
     classes = parts.classes
     return Dataset(
@@ -360,19 +375,3 @@ def _encoded(
         remarks=tuple(parts.remarks),
         account=parts.account,
     )
-
-
-def _far_apart(encoder: Mapping[str, Any], mean: Any, deviation: Any) -> list[str]:
-    """Columns whose values differ in digits that 32 bits hardly hold, such as dates in seconds."""
-    found, at = [], 0
-    for entry in encoder["columns"]:
-        if entry["kind"] == "category":
-            at += len(entry["categories"])
-            continue
-        if abs(mean[at]) > APART * deviation[at]:
-            found.append(
-                f"{entry['name']} varies little around {mean[at]:g}: subtract that before, since "
-                "32 bits hardly hold the rest."
-            )
-        at += 1
-    return found

@@ -180,6 +180,8 @@ class ProcessExecutor:
         for worker in everyone:
             worker.process.join(timeout=1.0)
             worker.connection.close()
+            with suppress(ValueError):  # one that does not end keeps its pipes, too
+                worker.process.close()
         self._workers.clear()
         self._leaving.clear()
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tuner.data.dataset import Array
+from tuner.data.encoding import feature_names
 from tuner.data.prepared import Prepared
 from tuner.data.summary import words_of_row
 from tuner.data.texts import cut, one_paragraph
@@ -24,6 +25,7 @@ MOST = 100  # rows at once
 WORDS = 30  # of a text
 CHARACTERS = 400  # of one that is kept
 FIGURES = 8  # of a table's row
+FEATURES = 20  # of one that has names
 SHADES = " ░▒▓█"
 PLAIN_SHADES = " .+#@"
 DRAWN = 24  # images in the terminal
@@ -41,6 +43,7 @@ class Row:
     """A row: its number in its split, its class, its features, and of a text its words.
 
     `text` is the text as it was, in one line and without tags; None where it is not kept.
+    `names` are those of the features of a table of the user's own.
     """
 
     index: int
@@ -49,6 +52,7 @@ class Row:
     x: Array
     words: tuple[str, ...] | None = None
     text: str | None = None
+    names: tuple[str, ...] | None = None
 
     @property
     def title(self) -> str:
@@ -98,6 +102,7 @@ def rows_of(data: Prepared, split: str, numbers: Sequence[int]) -> list[Row]:
         )
     vocabulary = data.vocabulary
     texts: list[str] | None = None
+    features = (data.encoder or {}).get("from") == "table" and feature_names(data.encoder or {})
     if vocabulary is not None:
         texts = data.texts("test" if split == "test" else "train", numbers)
     return [
@@ -108,6 +113,7 @@ def rows_of(data: Prepared, split: str, numbers: Sequence[int]) -> list[Row]:
             x=x[number],
             words=None if vocabulary is None else tuple(words_of_row(x[number], vocabulary)),
             text=None if texts is None else one_paragraph(texts[at]),
+            names=tuple(features) if features else None,
         )
         for at, number in enumerate(numbers)
     ]
@@ -122,6 +128,8 @@ def rows_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
             raw |= {"known_words": len(row.words), "words": list(row.words), "text": row.text}
         elif row.x.ndim == 1:
             raw["values"] = row.x.tolist()
+            if row.names is not None:
+                raw["features"] = list(row.names)
         found.append(raw)
     return found
 
@@ -155,6 +163,10 @@ class RowsPage:
 
 
 def _told(row: Row) -> str:
+    if row.names is not None:
+        pairs = zip(row.names, row.x.tolist(), strict=True)
+        said = [n if "=" in n else f"{n} {v:.6g}" for n, v in pairs if v or "=" not in n]
+        return ", ".join(said[:FEATURES]) + (", …" if len(said) > FEATURES else "")
     if row.words is None:
         more = ", …" if len(row.x) > FIGURES else ""
         return ", ".join(f"{figure:.4g}" for figure in row.x[:FIGURES].tolist()) + more

@@ -123,10 +123,23 @@ def suggesting(trial: optuna.Trial) -> Callable[[str, BaseDistribution], Any]:
     return suggest
 
 
-def drawn_for(trial: optuna.Trial, asked: Asked) -> ParamValue:
-    """The value for what a model asks for while it is built."""
-    value = drawing(suggesting(trial))(Parameter(asked.label, asked.domain))
-    return asked.from_share(float(value)) if asked.reverse else value  # type: ignore[arg-type]
+def answer_to(trial: optuna.Trial, asked: Asked, usual: bool) -> ParamValue:
+    """The value for what a model asks for while it is built; noted in the trial's attributes.
+
+    Args:
+        usual: whether it takes what the model takes where nobody says, as far as it says that.
+    """
+    value = asked.default if usual else None
+    if value is None:
+        value = drawing(suggesting(trial))(Parameter(asked.label, asked.domain))
+        if asked.reverse:
+            value = asked.from_share(float(value))  # type: ignore[arg-type]
+    known = trial.user_attrs
+    config = {**known.get("config", {}), asked.name: value}
+    trial.set_user_attr("config", config)
+    if "spec" in known:
+        trial.set_user_attr("spec", {**known["spec"], "params": config})
+    return value
 
 
 def encode(space: Space, params: Mapping[str, ParamValue]) -> dict[str, Any]:

@@ -26,10 +26,10 @@ from tuner.search.pruning import Rivals
 from tuner.search.records import RUN_PREFIX, attributes_of, records_of, tested_in
 from tuner.search.reports import Reports
 from tuner.search.sampling import (
+    answer_to,
     build_sampler,
     derive_seed,
     drawing,
-    drawn_for,
     encode,
     suggesting,
     variant_seed,
@@ -161,17 +161,9 @@ class SweepStudy:
 
         A variant, and a trial of a grid, takes what the model takes where nobody says.
         """
-        asked = Asked.from_json({**bounds, "name": name, "kind": kind})
         trial = self._live[attempt]
-        given = trial.user_attrs
-        usual = given.get("variant") or self._definition.sampler == "grid"
-        value = asked.default if usual else None
-        value = drawn_for(trial, asked) if value is None else value
-        config = {**given.get("config", {}), name: value}
-        trial.set_user_attr("config", config)
-        if "spec" in given:
-            trial.set_user_attr("spec", {**given["spec"], "params": config})
-        return value
+        usual = bool(trial.user_attrs.get("variant")) or self._definition.sampler == "grid"
+        return answer_to(trial, Asked.from_json({**bounds, "name": name, "kind": kind}), usual)
 
     def optuna_would_prune(self, attempt: str, pruner: optuna.pruners.BasePruner) -> bool:
         """What one of Optuna's own pruners says of a running trial."""
