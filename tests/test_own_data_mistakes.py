@@ -122,6 +122,10 @@ CASES = [
     Mistake("twice.csv", text("size,size,label\n1,2,a\n"), ("several columns called size",)),
     Mistake("unnamed.csv", text("size,,label\n1,2,a\n"), ("column 2 has no name",)),
     Mistake("index.csv", text(",label\n7,a\n7,b\n"), ("column 1 has no name",)),
+    Mistake("escape.csv", text("a\x1b[2J,label\n1,a\n"), ("column 1", "cannot be printed")),
+    Mistake(
+        "bell.csv", columns(size=N, label=["a", "b\x07"] * 10), (r"'b\x07'", "cannot be printed")
+    ),
     Mistake("numbers.csv", text("1.5,2,0\n2.5,3,1\n"), ("first line holds numbers", "names")),
     Mistake("semi.csv", text("size;kind\n1,5;a\n2,5;b\n"), ("label", "size, kind")),
     Mistake("cut.parquet", raw(b"PAR1 and no more"), ("not a Parquet file", "copy it again")),

@@ -116,6 +116,8 @@ def test_json_has_the_promised_shape(swept: tuple[Path, dict[str, Any], str]) ->
             "train_loss",
             "val_loss",
             "accuracy_gap",
+            "val_balanced_accuracy",
+            "val_macro_f1",
             "parameters",
         }
         assert entry["run_id"]

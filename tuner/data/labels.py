@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tuner.data.columns import Words, shown
 from tuner.data.dataset import Array
 from tuner.errors import DataError
+from tuner.text import is_printable
 
 MOST_CLASSES = 1000
 FEW_ROWS = 20
@@ -151,6 +152,11 @@ def word_classes(
 def _check(names: Sequence[str], counts: NDArray[Any], where: str) -> None:
     if len(names) == 0:
         raise DataError(f"{where}: there are no training rows.")
+    if odd := [name for name in names if not is_printable(name)]:
+        raise DataError(
+            f"{where}: the label {odd[0]!r} holds characters that cannot be printed.\n"
+            "Give the class another name."
+        )
     if len(names) == 1:
         raise DataError(
             f"{where}: all training rows are of one class, {names[0]}; a classifier needs two."

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.data.pictures import reason, refuse_pointer
 from tuner.errors import DataError
+from tuner.text import is_printable, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +73,7 @@ def read_table(path: Path) -> Table:
 def names_text(names: Sequence[str]) -> str:
     """Some names of columns for a message."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{', '.join(map(str, names[:_NAMED]))}{more}"
+    return printable(f"{', '.join(map(str, names[:_NAMED]))}{more}")
 
 
 def _parquet(path: Path) -> Table:
@@ -189,6 +190,12 @@ def _refuse_names(path: Path, names: list[str]) -> None:
     if twice:
         raise DataError(
             f"{path} has several columns called {names_text(twice)}.\nGive each a name of its own."
+        )
+    odd = [number for number, name in enumerate(names, 1) if not is_printable(name)]
+    if odd:
+        raise DataError(
+            f"{path}: the name of column {odd[0]} holds characters that cannot be printed: "
+            f"{names[odd[0] - 1]!r}.\nGive it another one."
         )
     unnamed = [number for number, name in enumerate(names, 1) if not name]
     if unnamed[1:] or (unnamed and unnamed != [1]):

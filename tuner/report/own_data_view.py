@@ -18,6 +18,7 @@ from tuner.data.equal_rows import EqualRows
 from tuner.data.prepared import Prepared
 from tuner.report.tables import new_table
 from tuner.report.wording import plural
+from tuner.text import printable
 
 MOST_COLUMNS = 40  # of a table, in the terminal
 CATEGORIES = 6  # of a column, in the terminal
@@ -116,7 +117,7 @@ def _detail(row: dict[str, Any]) -> str:
         return str(row["why"])
     if row["kind"] == "category":
         some = row["categories"][:CATEGORIES]
-        return ", ".join(some) + (", …" if len(row["categories"]) > CATEGORIES else "")
+        return printable(", ".join(some)) + (", …" if len(row["categories"]) > CATEGORIES else "")
     text = f"mean {row['mean']:.4g}, deviation {row['deviation']:.4g}"
     return text + (f", missing ones {row['median']:.4g}" if row["missing"] else "")
 
