@@ -124,6 +124,10 @@ def predict(model: str, files: tuple[str, ...], top: int, invert: bool, form: st
     such as models:/digits@champion. A FILE is a picture (.png, .jpg), a table (.csv, .parquet), an
     array of rows (.npy, .npz, or FILE.npz:NAME for one array of several), or a text (.txt, or - for
     standard input; in a table, its column `text`).
+
+    A model of data of your own takes raw rows: the columns that it was trained on by name, in any
+    order. Others are left out, and what is missing is imputed where training did that; both are
+    said.
     """
     from tuner.commands.predict import PredictRequest, run_predict
 
