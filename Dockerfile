@@ -2,7 +2,7 @@
 #
 #   docker build -t tuner .                                CPU
 #   docker build -t tuner --build-arg TENSORFLOW=gpu .     with NVIDIA's CUDA libraries
-#   docker run --rm --gpus all -v "$PWD:/work" tuner sweep fashion --trials 50
+#   docker run --rm --gpus all -v "$PWD:/studies" tuner sweep fashion --trials 50
 #
 # BASE is any glibc image with python3 (3.11 to 3.13) and its venv module; the name `python` is not
 # needed. Where pip needs an index or a certificate of its own, it comes as a secret, which no layer
@@ -52,8 +52,8 @@ ARG UID=1000
 ARG GID=1000
 RUN { getent group "$GID" >/dev/null || groupadd --gid "$GID" tuner; } \
     && { getent passwd "$UID" >/dev/null || useradd --uid "$UID" --gid "$GID" \
-         --home-dir /work --no-create-home --shell /usr/sbin/nologin tuner; } \
-    && install -d -o "$UID" -g "$GID" /work
+         --home-dir /studies --no-create-home --shell /usr/sbin/nologin tuner; } \
+    && install -d -o "$UID" -g "$GID" /studies
 
 COPY --from=dependencies /opt/tuner /opt/tuner
 COPY --from=code /built /
@@ -63,14 +63,14 @@ COPY --from=code /built /
 ENV PATH="/opt/tuner/bin:${PATH}" \
     LANG=C.UTF-8 \
     HOME=/tmp \
-    KERAS_HOME=/work/.keras \
+    KERAS_HOME=/studies/.keras \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
 
 USER ${UID}:${GID}
-WORKDIR /work
-VOLUME /work
+WORKDIR /studies
+VOLUME /studies
 
 # The exec form: tuner itself is process 1, and gets the signal of `docker stop`.
 ENTRYPOINT ["tuner"]

@@ -107,7 +107,7 @@ isolate() {
 # A command in the container, as the stranger, on the mounted folder.
 inside() {
   buildah run "${ENTER[@]}" --network host --user "$STRANGER:$STRANGER" \
-    --volume "$WORK:/work" --env TUNER_IMAGE_CHECK="$SCRATCH" "$CONTAINER" -- "$@"
+    --volume "$WORK:/studies" --env TUNER_IMAGE_CHECK="$SCRATCH" "$CONTAINER" -- "$@"
 }
 
 # The first process in the container: it has our mark, and its parent has not.
@@ -188,7 +188,7 @@ SECONDS=0
 build
 BUILT=$SECONDS
 CONTAINER=$(buildah from --pull-never "$IMAGE")
-buildah config --volume /work- "$CONTAINER" # buildah would put a folder of its own over ours
+buildah config --volume /studies- "$CONTAINER" # buildah would put a folder of its own over ours
 ROOT=$(buildah mount "$CONTAINER")
 isolate
 install -d -o "$STRANGER" -g "$STRANGER" "$WORK"
@@ -201,10 +201,10 @@ echo "Built in $BUILT s: $SIZE MB, of them $CODE_SIZE kB tuner. Run with $RUNTIM
 config() { buildah inspect --type image --format "{{.OCIv1.Config.$1}}" "$IMAGE"; }
 check "the entry point is tuner itself" is "$(config Entrypoint)" "[tuner]"
 check "it runs as a user, not as root" is "$(config User)" "1000:1000"
-check "/work is a volume" is "$(config Volumes)" "map[/work:{}]"
+check "/studies is a volume" is "$(config Volumes)" "map[/studies:{}]"
 check "nothing of pip or of certificates is in its settings" \
   none "$(config Env | tr ' ' '\n' | grep -iE '^\[?(pip|ssl|.*proxy|.*cert)' || true)"
-check "/work is empty" none "$(ls -A "$ROOT/work")"
+check "/studies is empty" none "$(ls -A "$ROOT/studies")"
 check "no study, repository, pip.conf or source folder" none "$(
   find "$ROOT" -xdev \( -name .git -o -name tuner.journal -o -name mlflow.db -o -name mlruns \
     -o -path "$ROOT/etc/pip.conf" -o -path "$ROOT/src" -o -path "$ROOT/built" \) -print)"
@@ -262,7 +262,7 @@ if [ $RUNTIME != chroot ]; then
   check "a sweep that still starts ended $TOOK s after SIGTERM" within "$TOOK" $LIMIT
   check "  with exit code 143" is $CODE 143
 fi
-check "every file in /work is the user's" none "$(
+check "every file in /studies is the user's" none "$(
   find "$WORK" ! \( -user "$STRANGER" -group "$STRANGER" \))"
 
 if [ $FAILED -gt 0 ]; then echo "$FAILED checks failed."; exit 1; fi

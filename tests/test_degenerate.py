@@ -51,6 +51,7 @@ def judged(*records: TrialRecord, targets: str = "") -> Outcome:
 )
 def test_what_has_no_hidden_layer(params: Any, softmax: bool) -> None:
     assert has_no_hidden_layer(params) == softmax
+    assert not has_no_hidden_layer(params, "models:build")  # whose depth may be anything
 
 
 @pytest.mark.parametrize(

@@ -124,8 +124,8 @@ def test_it_runs_as_a_user_in_the_volume_with_tuner_as_process_1() -> None:
     words = [step.word for step in FINAL]
     assert rest_of(FINAL, "USER") == ["${UID}:${GID}"]
     assert {"UID=1000", "GID=1000"} <= set(rest_of(FINAL, "ARG"))
-    assert rest_of(FINAL, "WORKDIR") == ["/work"]
-    assert rest_of(FINAL, "VOLUME") == ["/work"]
+    assert rest_of(FINAL, "WORKDIR") == ["/studies"]
+    assert rest_of(FINAL, "VOLUME") == ["/studies"]
     assert words.index("VOLUME") > max(i for i, word in enumerate(words) if word == "RUN"), (
         "what a RUN does to a volume is lost"
     )
@@ -138,7 +138,7 @@ def test_it_runs_as_a_user_in_the_volume_with_tuner_as_process_1() -> None:
 def test_a_user_without_a_home_can_write_where_libraries_want_to() -> None:
     settings = dict(re.findall(r"(\w+)=(\S+)", " ".join(rest_of(FINAL, "ENV"))))
     assert settings["HOME"] == "/tmp"  # noqa: S108 - the one folder that any user may write in
-    assert settings["KERAS_HOME"].startswith("/work/")
+    assert settings["KERAS_HOME"].startswith("/studies/")
     assert settings["PATH"] == '"/opt/tuner/bin:${PATH}"'
 
 
@@ -241,7 +241,7 @@ def test_what_the_page_runs_is_a_command_of_tuner_on_a_mounted_folder(words: lis
     parse_command(shlex.join(words[place:]))
     options = words[2:place]
     mounts = [value for option, value in pairwise(options) if option == "-v"]
-    assert mounts[0] == "$PWD:/work" or (
+    assert mounts[0] == "$PWD:/studies" or (
         mounts[0] == "$PWD:$PWD" and ("-w", "$PWD") in pairwise(options)
     )
 

@@ -238,8 +238,8 @@ def test_how_the_bin_is_emptied(
     ("uri", "path"),
     [
         ("/srv/mlruns/1", "/srv/mlruns/1"),
-        ("file:///work/mlruns/1", "/work/mlruns/1"),
-        ("file:/work/ml%20runs", "/work/ml runs"),
+        ("file:///srv/mlruns/1", "/srv/mlruns/1"),
+        ("file:/srv/ml%20runs", "/srv/ml runs"),
         ("mlflow-artifacts:/1", None),
         ("s3://bucket/1", None),
     ],

@@ -168,6 +168,7 @@ def _forget_unreachable(raw: dict[str, Any], changed: Mapping[str, str]) -> None
     if space is None or fixed is None:
         return
     gone: set[str] = set()
+    model = str(raw.get("model", "mlp"))
     while True:
         dropped = {
             name
@@ -175,7 +176,7 @@ def _forget_unreachable(raw: dict[str, Any], changed: Mapping[str, str]) -> None
             if name not in changed
             and any(
                 parent in gone or (parent in changed and _never(parent, wanted, space, fixed))
-                for parent, wanted in _needs(name, entry).items()
+                for parent, wanted in _needs(name, entry, model).items()
             )
         }
         if not dropped:
@@ -188,12 +189,12 @@ def _forget_unreachable(raw: dict[str, Any], changed: Mapping[str, str]) -> None
         fixed.pop("momentum", None)
 
 
-def _needs(name: str, entry: Any) -> dict[str, Any]:
+def _needs(name: str, entry: Any, model: str) -> dict[str, Any]:
     when = entry.get("when") if isinstance(entry, Mapping) else None
     needs = dict(when) if isinstance(when, Mapping) else {}
     if name == "momentum":
         needs.setdefault("optimizer", ["sgd"])
-    if name == "units":
+    if name == "units" and model == "mlp":
         needs.setdefault("depth", list(range(1, 21)))
     return needs
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import io
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from tuner.errors import DataError, UsageError
+from tuner.reading import file_name
 from tuner.workspace import Workspace, write_aside
 
 PARTS = {2: ("x", "y"), 4: ("x_train", "y_train", "x_test", "y_test")}
@@ -45,13 +45,13 @@ def keep(dataset: Any, name: str, workspace: Workspace) -> str:
     if is_table(dataset):
         content = _parquet(dataset)
         mark = hashlib.sha256(content).hexdigest()
-        return _write(workspace, mark, f"{_file_name(name)}.parquet", lambda: content)
+        return _write(workspace, mark, f"{file_name(name)}.parquet", lambda: content)
     arrays = named_arrays(dataset)
     digest = hashlib.sha256()
     for part, array in arrays.items():
         digest.update(f"{part} {array.dtype.str} {array.shape};".encode())
         digest.update(array.tobytes())
-    return _write(workspace, digest.hexdigest(), f"{_file_name(name)}.npz", lambda: _npz(arrays))
+    return _write(workspace, digest.hexdigest(), f"{file_name(name)}.npz", lambda: _npz(arrays))
 
 
 def named_arrays(dataset: tuple[Any, ...]) -> dict[str, Any]:
@@ -127,7 +127,3 @@ def _write(workspace: Workspace, mark: str, name: str, content: Callable[[], byt
     if not path.exists():
         write_aside(path, content())
     return path.relative_to(workspace.root).as_posix()
-
-
-def _file_name(name: str) -> str:
-    return re.sub(r"[^\w-]+", "-", name).strip("-")[:80] or "data"

@@ -13,7 +13,7 @@ from tuner import definition as definitions
 from tuner.asked import Asked
 from tuner.data.prepared import Prepared
 from tuner.definition import SweepDefinition
-from tuner.errors import ModelError
+from tuner.errors import ModelError, nearest
 from tuner.executors.errand import run_errand
 from tuner.parameters import OWN_PARAMETERS, is_own
 from tuner.workspace import Workspace
@@ -32,7 +32,7 @@ def with_own_model(
         UsageError: no grid can be made of what it asks for.
     """
     if not is_own(definition.model):
-        return check_kind(definition, data)
+        return definition
     say(f"Building {definition.model} to see what it asks for …")
     described = describe_model(workspace, definition, data)
     asked = [Asked.from_json(one) for one in described["asked"]]
@@ -56,20 +56,8 @@ def describe_model(
     return run_errand("tuner.training.describing:describe", request, workspace.logs)
 
 
-def check_kind(definition: SweepDefinition, data: Prepared) -> SweepDefinition:
-    """The definition; ModelError where its model cannot read such data."""
-    if definition.model == "cnn" and data.kind != "image":
-        raise ModelError(
-            f"model: cnn looks at images, but the rows of {data.name} are {data.kind} rows of "
-            f"{data.input_shape[0]:,} columns.\nUse model: mlp."
-        )
-    return definition
-
-
 def _check_held(definition: SweepDefinition, described: dict[str, Any]) -> None:
     """Raise ModelError where a value is given that the model never asks for."""
-    from tuner.errors import nearest
-
     several = [*described["asked"], *described["sometimes"]]
     names = {one["name"] for one in several} | set(OWN_PARAMETERS)
     if described["own_fit"]:

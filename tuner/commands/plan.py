@@ -18,8 +18,9 @@ from tuner.data.obtain import obtain
 from tuner.data.prepared import Prepared
 from tuner.data.splits import split
 from tuner.definition import Overrides, SweepDefinition
-from tuner.errors import DataError, StudyError, UsageError
+from tuner.errors import DataError, ModelError, StudyError, UsageError
 from tuner.models.mlp import losses_for
+from tuner.parameters import is_own
 from tuner.space import Choices
 from tuner.text import is_printable
 from tuner.trial import ParamValue
@@ -120,6 +121,7 @@ def _plan(
 ) -> Plan:
     """The plan of a definition, on its data; refused where the study is `known` as another one."""
     data = _data(workspace, definition, data_dir, say)
+    refuse_kind(definition, data)
     refuse_losses(data, losses_in(definition))
     definition = with_own_model(workspace, definition, data, say)
     identity = definitions.identity(definition, data.fingerprint)
@@ -166,14 +168,7 @@ def _data(
 ) -> Prepared:
     """Load and prepare the data, and see that the split can be made."""
     try:
-        data = obtain(
-            definition.dataset,
-            data_dir,
-            workspace.data,
-            say,
-            definition.reading,
-            workspace.root,
-        )
+        data = obtain_for(workspace, definition, data_dir, say)
         split(data.y_train, definition.split)
         if definition.split.kind == "test":
             data.test()
@@ -182,8 +177,34 @@ def _data(
     return data
 
 
+def obtain_for(
+    workspace: Workspace,
+    definition: SweepDefinition,
+    data_dir: Path | None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Prepared:
+    """The prepared data of a definition; DataError as from `data.obtain`."""
+    return obtain(
+        definition.dataset, data_dir, workspace.data, say, definition.reading, workspace.root
+    )
+
+
+def refuse_kind(definition: SweepDefinition, data: Prepared) -> None:
+    """Raise ModelError where the definition's model cannot look at such rows."""
+    if definition.model == "cnn" and data.kind != "image":
+        raise ModelError(
+            f"model: cnn looks at images, but {data.name} holds {data.kind} rows of "
+            f"{data.input_shape[0]:,} columns.\nUse model: mlp."
+        )
+
+
 def losses_in(definition: SweepDefinition) -> dict[str, list[ParamValue]]:
-    """The data losses that a sweep names, by the key that names them."""
+    """The data losses that a sweep names, by the key that names them.
+
+    A model of the user's own may mean something else by that name.
+    """
+    if is_own(definition.model):
+        return {}
     found = {"fixed.loss": [definition.fixed["loss"]]} if "loss" in definition.fixed else {}
     searched = definition.space.get("loss")
     if searched is not None and isinstance(searched.domain, Choices):

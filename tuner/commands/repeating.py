@@ -7,8 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 from tuner import definition as definitions
+from tuner.commands.plan import obtain_for
 from tuner.commands.running import start_executor
-from tuner.data.obtain import obtain
 from tuner.data.prepared import Prepared, keep
 from tuner.definition import SweepDefinition
 from tuner.epochs import choose
@@ -44,14 +44,7 @@ def data_of(
         data = Prepared.open(workspace.data / fingerprint, fingerprint)
     except DataError:
         definition = definitions.restore(summary.definition, summary.name)
-        data = obtain(
-            definition.dataset,
-            data_dir,
-            workspace.data,
-            say,
-            definition.reading,
-            workspace.root,
-        )
+        data = obtain_for(workspace, definition, data_dir, say)
     if data.fingerprint != fingerprint:
         remedy = "Give the folder of that data by --data-dir."
         if is_path(str(summary.definition["dataset"])):

@@ -20,6 +20,7 @@ from tuner.commands.running import NONE_MEETS, Interruption, Job, signals_to, tr
 from tuner.commands.show import ShowRequest, find_trial, run_show
 from tuner.definition import Overrides, SweepDefinition
 from tuner.errors import TrainingError, UsageError
+from tuner.parameters import is_own
 from tuner.report.selection import Outcome, select
 from tuner.search.opening import open_study
 from tuner.search.owners import Owner
@@ -90,7 +91,7 @@ def run_train(request: TrainRequest) -> int:
             request.fixes,
             plan.study,
         )
-        if "loss" in params:
+        if "loss" in params and not is_own(plan.definition.model):
             refuse_losses(plan.data, {"--fix loss": [params["loss"]]})
         label_of(request.label, plan.definition.variants)
         study = open_study(workspace, plan.study, plan.definition, plan.identity, plan.base)

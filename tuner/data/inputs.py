@@ -18,17 +18,15 @@ import numpy as np
 from tuner.data.columns import Place, cells_of
 from tuner.data.dataset import Array
 from tuner.data.encoding import encode_table
+from tuner.data.labels import USUAL
 from tuner.data.pictures import PICTURES, open_flat, pixels_of, reason
-from tuner.data.tables import TABLES, names_text, read_table
+from tuner.data.tables import TABLES, is_counted, is_number, names_text, read_table
 from tuner.data.words import multi_hot, words_of
 from tuner.errors import DataError
 
 ARRAYS = (".npy", ".npz")
 TEXTS = (".txt",)
 STDIN = "-"
-LABELS = ("label", "target", "class", "y")
-"""Columns of a table that hold the answer; they are left out."""
-
 TEXT_COLUMN = "text"
 LIGHT, DARK = 0.5, 0.25
 """Mean brightness from which, and up to which, a picture's border is called so."""
@@ -268,7 +266,7 @@ def _table(path: Path, wanted: Wanted) -> Inputs:
         if not all(isinstance(text, str) for text in texts):
             raise DataError(f"{path}: {TEXT_COLUMN} holds something else than texts.")
         return _text_rows(texts.tolist(), numbers, wanted, str(path))
-    columns = [name for name in table.columns if str(name).lower() not in LABELS]
+    columns = [name for name in table.columns if str(name).lower() not in USUAL]
     if len(columns) < len(table.columns) and len(table.columns) != wanted.size:
         left = ", ".join(str(name) for name in table.columns if name not in columns)
         notes.append(f"{path}: {left} is left out.")
@@ -287,16 +285,7 @@ def _table(path: Path, wanted: Wanted) -> Inputs:
 
 def _is_row(cells: Sequence[str]) -> bool:
     """Whether the first line of a table is a row; columns may be called 0, 1, 2 and so on."""
-    counted = len(cells) > 2 and list(cells) == [str(number) for number in range(len(cells))]
-    return all(_is_number(cell) for cell in cells) and not counted
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return all(map(is_number, cells)) and not is_counted(cells)
 
 
 def _shaped(array: Array, wanted: Wanted, file: str) -> Inputs:

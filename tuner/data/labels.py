@@ -18,6 +18,9 @@ from tuner.data.dataset import Array
 from tuner.errors import DataError
 from tuner.text import is_printable
 
+USUAL = ("label", "target", "class", "y")
+"""What a table's column with the answer is usually called."""
+
 MOST_CLASSES = 1000
 FEW_ROWS = 20
 """Whole numbers with more values than `MOST_NUMBERS` and fewer rows a value than this are figures

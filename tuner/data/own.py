@@ -86,9 +86,7 @@ def find(name: str, base: Path, data_dir: Path | None) -> Path:
 
 def _beside(path: Path) -> str:
     try:
-        stems = {one.stem: one.name for one in path.parent.iterdir() if one.suffix == path.suffix}
-        close = nearest(path.stem, stems)
-        return close and f" (did you mean {stems[close.split()[-1][:-2]]}?)"
+        return nearest(path.name, [one.name for one in path.parent.iterdir()])
     except OSError:
         return ""
 

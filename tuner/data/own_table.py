@@ -33,14 +33,18 @@ from tuner.data.encoding import (
     standard_of,
     width_of,
 )
-from tuner.data.labels import Classes, looks_alike, number_classes, whole_numbers, word_classes
+from tuner.data.labels import (
+    USUAL,
+    Classes,
+    looks_alike,
+    number_classes,
+    whole_numbers,
+    word_classes,
+)
 from tuner.data.own_text import text_dataset
 from tuner.data.tables import Table, names_text, read_table
 from tuner.errors import DataError, nearest
 from tuner.reading import Reading
-
-LABELS = ("label", "target", "class", "y")
-"""What the column with the answer is usually called."""
 
 TEXT, SPLIT = "text", "split"
 PARTS = ("train", "test")
@@ -156,7 +160,7 @@ def _label(table: Table, reading: Reading, remarks: list[str]) -> str:
     if reading.label is not None:
         return reading.label
     taken = (reading.text, *reading.ignore)
-    found = [n for n in table.names if n.strip().lower() in LABELS and n not in taken]
+    found = [n for n in table.names if n.strip().lower() in USUAL and n not in taken]
     if len(found) == 1:
         remarks.append(f"The labels are in the column {found[0]}, by its name.")
         return found[0]

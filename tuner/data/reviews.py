@@ -18,6 +18,7 @@ import numpy as np
 from tuner.data.dataset import Array, Dataset
 from tuner.data.keras_fetch import fetch
 from tuner.data.keras_sets import not_at_hand
+from tuner.data.tables import read_parquet
 from tuner.data.texts import Part
 from tuner.data.words import multi_hot, multi_hot_ranks, vocabulary_of, words_of
 from tuner.errors import DataError
@@ -117,17 +118,7 @@ def _dataset(
 
 def _read(file: Path) -> Any:
     """The table, checked: texts are text, labels 0 and 1, both parts have rows of both labels."""
-    import pandas as pd
-
-    try:
-        table = pd.read_parquet(file)
-    except OSError as error:
-        raise DataError(f"{file} cannot be read ({error.strerror or error}).") from error
-    except Exception as error:  # a damaged file raises whatever its bytes happen to lead to
-        raise DataError(
-            f"{file} is not a Parquet file, or is cut short ({str(error).splitlines()[0]}).\n"
-            "Get or copy it again."
-        ) from error
+    table = read_parquet(file)
     if missing := [name for name in COLUMNS if name not in table.columns]:
         raise DataError(
             f"{file} lacks {', '.join(missing)}; it needs the columns {', '.join(COLUMNS)}."

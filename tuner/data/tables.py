@@ -76,11 +76,16 @@ def names_text(names: Sequence[str]) -> str:
     return printable(f"{', '.join(map(str, names[:_NAMED]))}{more}")
 
 
-def _parquet(path: Path) -> Table:
+def read_parquet(path: Path) -> pd.DataFrame:
+    """The data frame in a Parquet file.
+
+    Raises:
+        DataError: there is none, or it is damaged.
+    """
     import pandas as pd
 
     try:
-        frame = pd.read_parquet(path)
+        return pd.read_parquet(path)
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or reason(error)}).") from error
     except Exception as error:  # a damaged file raises whatever its bytes happen to lead to
@@ -88,7 +93,12 @@ def _parquet(path: Path) -> Table:
             f"{path} is not a Parquet file, or is cut short ({reason(error)}).\n"
             "Get or copy it again."
         ) from error
-    frame = frame.reset_index(drop=True)
+
+
+def _parquet(path: Path) -> Table:
+    import pandas as pd
+
+    frame = read_parquet(path).reset_index(drop=True)
     frame.columns = pd.Index([str(name) for name in frame.columns], dtype=object)
     _refuse_names(path, list(frame.columns))
     return Table(str(path), frame)
@@ -202,18 +212,20 @@ def _refuse_names(path: Path, names: list[str]) -> None:
         raise DataError(
             f"{path}: column {unnamed[-1]} has no name.\nGive it one in the first line."
         )
-    if len(names) > 1 and all(_is_number(name) for name in names) and not _counted(names):
+    if len(names) > 1 and all(is_number(name) for name in names) and not is_counted(names):
         raise DataError(
             f"{path}: the first line holds numbers ({names_text(names)}), where the names of the "
             "columns belong.\nAdd a first line with names."
         )
 
 
-def _counted(names: Sequence[Any]) -> bool:
+def is_counted(names: Sequence[Any]) -> bool:
+    """Whether these are the numbers 0, 1, 2 and so on, as texts: names of columns, no row."""
     return len(names) > 2 and list(names) == [str(number) for number in range(len(names))]
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether a cell holds a number."""
     try:
         float(text)
     except ValueError:

@@ -29,9 +29,7 @@ def build_model(model: str, params: Params, data: Prepared, parts: Parts | None 
         parts: layers to use instead of Keras's own.
     """
     build = BUILT_IN[model]
-    return build(
-        params, data.input_shape, data.n_classes, data.scale, parts, getattr(data, "standard", None)
-    )
+    return build(params, data.input_shape, data.n_classes, data.scale, parts, data.standard)
 
 
 def rebuilt(model: str, params: Params, data: Prepared) -> tuple[Any, Any]:

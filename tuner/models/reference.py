@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import importlib.util
 import inspect
 import sys
 import traceback
@@ -69,47 +68,33 @@ def load_attribute(reference: str, folder: Path) -> Any:
         raise ModelError(f"model {reference}: {_why(error, name)}") from error
     found: Any = module
     for part in attribute.split("."):
-        names = [n for n in getattr(found, "__dict__", {}) if not n.startswith("_")]
         if not hasattr(found, part):
-            own = [n for n in names if getattr(getattr(found, n), "__module__", None) == name]
-            raise ModelError(
-                f"model {reference}: {name} has no {part}{nearest(part, own or names)}"
-                + (f"; it has {', '.join(own[:8])}." if own else ".")
-            )
+            own = [n for n, v in vars(module).items() if getattr(v, "__module__", None) == name]
+            known = f"; it has {', '.join(own[:8])}" if own else ""
+            raise ModelError(f"model {reference}: {name} has no {part}{nearest(part, own)}{known}.")
         found = getattr(found, part)
     return found
 
 
-def source_of(reference: str, folder: Path) -> str:
-    """12 hexadecimal digits over the file of the model's module; empty where there is no file.
+def source_of(reference: str) -> str:
+    """12 hexadecimal digits over the file of the model's module, once that is imported.
 
-    Two trainings whose modules differ may differ in their figures.
+    Two trainings whose modules differ may differ in their figures. Empty where there is no file.
     """
-    name = reference.partition(":")[0]
-    module = sys.modules.get(name)
-    file = getattr(module, "__file__", None)
-    if file is None:
-        place = str(folder)
-        if place not in sys.path:
-            sys.path.insert(0, place)
-        spec = importlib.util.find_spec(name)
-        file = spec.origin if spec is not None else None
+    file = getattr(sys.modules.get(reference.partition(":")[0]), "__file__", None)
     try:
-        return hashlib.sha256(Path(file or "").read_bytes()).hexdigest()[:12]
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12] if file else ""
     except OSError:
         return ""
 
 
 def where(error: BaseException, folder: Path) -> str:
     """` (models.py, line 12)`: the innermost line of the user's own in a traceback, or nothing."""
-    library = Path(sys.prefix).resolve()
+    library = Path(sys.prefix).resolve()  # it may lie in the folder
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         file = Path(frame.filename)
-        ours = "tuner" in file.parts and file.is_relative_to(Path(__file__).parents[1])
-        if file.is_file() and not ours and library not in file.resolve().parents:
-            inside = file.is_relative_to(folder) and "importlib" not in file.parts
-            if inside:
-                return f" ({file.relative_to(folder)}, line {frame.lineno})"
+        if file.is_relative_to(folder) and not file.resolve().is_relative_to(library):
+            return f" ({file.relative_to(folder)}, line {frame.lineno})"
     return ""
 
 

@@ -81,7 +81,7 @@ def wrapped(model: Any, data: Prepared, reference: str) -> Any:
 
     shape = row_shape(model, data, reference)
     inputs = keras.Input(data.input_shape, name="raw")
-    x = scaled(inputs, data.scale, getattr(data, "standard", None), Parts())
+    x = scaled(inputs, data.scale, data.standard, Parts())
     if shape != data.input_shape:
         x = layers.Reshape(shape, name="as_the_model_takes_it")(x)
     try:
@@ -165,10 +165,9 @@ def prepared_rows(x: Any, data: Prepared, shape: Sequence[int]) -> Any:
     """
     import numpy as np
 
-    standard = getattr(data, "standard", None)
     found = np.asarray(x, np.float32)
-    if standard is not None:
-        mean, deviation = (np.asarray(v) for v in (standard.mean, standard.deviation))
+    if data.standard is not None:
+        mean, deviation = (np.asarray(v) for v in (data.standard.mean, data.standard.deviation))
         found = ((found - mean) / deviation).astype(np.float32)
     elif data.scale != 1:
         found = found / np.float32(data.scale)

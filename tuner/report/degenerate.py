@@ -111,7 +111,7 @@ def cautions(
     """What to be warned of where `record` meets the targets at its `chosen` epoch."""
     given_up = _given_up(chosen, best)
     found: list[tuple[CautionKind, str]] = []
-    if has_no_hidden_layer(record.params):
+    if has_no_hidden_layer(record.params, record.spec.get("model", "mlp")):
         found.append(("no_hidden_layer", "no hidden layer, a softmax regression"))
     if chosen.epoch <= EARLY:
         planned = record.spec.get("epochs")
@@ -127,9 +127,9 @@ def cautions(
     return tuple(Caution(kind, text + price, given_up) for kind, text in found)
 
 
-def has_no_hidden_layer(params: Params) -> bool:
-    """Whether the configuration is a softmax regression; a cnn has its dense layer."""
-    if "filters" in params:
+def has_no_hidden_layer(params: Params, model: str = "mlp") -> bool:
+    """Whether the configuration is a softmax regression, which of the models only mlp can be."""
+    if model != "mlp":
         return False
     return params.get("layers") == [] or ("layers" not in params and params.get("depth") == 0)
 

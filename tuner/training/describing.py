@@ -18,11 +18,12 @@ from tuner.asked import Asked
 from tuner.data.prepared import Prepared
 from tuner.errors import ModelError
 from tuner.models import own, wrapping
-from tuner.models.reference import load_hypermodel, source_of
+from tuner.models.reference import source_of
 from tuner.trial import Params, ParamValue
 
 MOST_BUILDS = 40
 MOST_SECONDS = 30.0
+"""What is not found within these is answered when it is asked for."""
 
 
 @dataclass
@@ -56,11 +57,10 @@ def describe(request: Mapping[str, Any]) -> dict[str, Any]:
     reference, folder = str(request["model"]), Path(request["folder"])
     data = Prepared.open(Path(request["data"]), request["fingerprint"])
     fixed: Params = dict(request.get("fixed") or {})
-    first, model = _built(reference, folder, fixed)
+    first, hypermodel, model = _built(reference, folder, fixed)
     judge = wrapping.wrapped(model, data, reference)
     wrapping.check_probabilities(judge(data.x_train[:8], training=False), reference)
     parameters = int(model.count_params())
-    hypermodel = load_hypermodel(reference, folder)
     builds = [first, *_further(reference, folder, first)]
     asked, sometimes = _sorted_out(builds)
     return {
@@ -68,12 +68,12 @@ def describe(request: Mapping[str, Any]) -> dict[str, Any]:
         "sometimes": [one.to_json() for one in sometimes],
         "parameters": parameters,
         "own_fit": own.has_own_fit(hypermodel),
-        "source": source_of(reference, folder),
+        "source": source_of(reference),
     }
 
 
-def _built(reference: str, folder: Path, given: Params) -> tuple[_Build, Any]:
-    """One build with `given` values and defaults for the rest."""
+def _built(reference: str, folder: Path, given: Params) -> tuple[_Build, Any, Any]:
+    """One build with `given` values and defaults for the rest; also hypermodel and model."""
     import keras
 
     keras.backend.clear_session()
@@ -82,15 +82,12 @@ def _built(reference: str, folder: Path, given: Params) -> tuple[_Build, Any]:
         assert asked.default is not None
         return asked.default
 
-    _, hp, model = own.build(reference, folder, own.values_of(given, default, reference))
-    return _noted(hp, given), model
-
-
-def _noted(hp: Any, given: Params) -> _Build:
+    ask = own.values_of(given, default, reference)
+    hypermodel, hp, model = own.build(reference, folder, ask)
     build = _Build(given, values=dict(hp.values))
     for asked in own.registered(hp):
         build.asked.setdefault(asked.name, []).append(asked)
-    return build
+    return build, hypermodel, model
 
 
 def _further(reference: str, folder: Path, first: _Build) -> Iterator[_Build]:
@@ -109,7 +106,7 @@ def _further(reference: str, folder: Path, first: _Build) -> Iterator[_Build]:
             tried.add(_key(given))
             builds += 1
             try:
-                build, _ = _built(reference, folder, given)
+                build, *_ = _built(reference, folder, given)
             except ModelError:
                 continue  # a trial that comes to it will say so
             if any(name not in first.asked for name in build.asked):

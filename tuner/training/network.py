@@ -83,7 +83,10 @@ class Network:
         self.optimizer = build_optimizer(params, 1)
         self.optimizer.build(self.model.trainable_variables)
         self.parameters = int(sum(np.prod(v.shape) for v in self.model.weights))
-        chunk = EVALUATION_FEATURES // int(np.prod(input_shape))
+        # A convolution has more outputs than there are pixels.
+        maps = [layer.output.shape[1:] for layer in self.model.layers if layer.output.ndim == 4]
+        widest = max(int(np.prod(shape)) for shape in (input_shape, *maps))
+        chunk = EVALUATION_FEATURES // widest
         self._chunk = max(1, min(EVALUATION_ROWS, chunk))
         self._penalised = [
             layer.kernel

@@ -55,7 +55,7 @@ def train_own(spec: TrialSpec, link: Link) -> TrialResult:
     except ModelError as error:
         ending = Ending("invalid", " ".join(str(error).split("\n")))
     result = course.result(ending)
-    mark = source_of(spec.model, Path.cwd())
+    mark = source_of(spec.model)
     return replace(result, versions={**result.versions, "model": mark}) if mark else result
 
 
@@ -112,7 +112,7 @@ class OwnModel:
             raise
         except Exception as error:
             if watch.failure is None:
-                self._tell_why(error)
+                raise self._mistake(error) from error
         if watch.failure is not None:
             raise watch.failure
         told: Ending | None = watch.ending
@@ -146,15 +146,17 @@ class OwnModel:
                     raise
                 given.pop(twice[1], None)  # the fit says it itself
 
-    def _tell_why(self, error: Exception) -> None:
+    def _mistake(self, error: Exception) -> Exception:
+        """What the user's code raised as a line that says where; lack of memory as it is."""
         import tensorflow as tf
 
-        if isinstance(error, tf.errors.ResourceExhaustedError):
-            raise error
-        raise ModelError(
+        exhausted: bool = isinstance(error, tf.errors.ResourceExhaustedError)
+        if exhausted:
+            return error
+        return ModelError(
             f"model {self._spec.model} cannot be trained: {reason(error)}"
             f"{where(error, self._folder)}."
-        ) from error
+        )
 
     def _pair(self, part: Part) -> tuple[Any, Any]:
         x, y, rows = part_of(self._data, self._spec, part)
