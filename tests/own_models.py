@@ -70,6 +70,24 @@ class OwnLoop(kt.HyperModel):
         return 0.5
 
 
+class Silent(Deep):
+    def fit(self, hp, model, x, y, **kwargs):
+        model.fit(x, y, epochs=3, verbose=0)
+
+
+class Fails(Deep):
+    def fit(self, hp, model, *args, **kwargs):
+        return {}["rate"]
+
+
+def sometimes(hp):
+    units = hp.Choice("units", [8, 0])
+    model = keras.Sequential([layers.Flatten(), layers.Dense(units)])
+    model.add(layers.Dense(10, activation="softmax"))
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
 def scoped(hp):
     inputs = keras.Input(shape=(8, 8, 1))
     kind = hp.Choice("model_type", ["mlp", "cnn"])
@@ -126,9 +144,10 @@ number = 3
 
 
 class Answers:
-    """A line to a parent that answers with defaults and never stops a trial."""
+    """A line to a parent that answers with defaults, and stops a trial after one epoch or none."""
 
-    def __init__(self) -> None:
+    def __init__(self, stop_after: int | None = None) -> None:
+        self._last = stop_after
         self.asked: list[str] = []
         self.epochs: list[Any] = []
 
@@ -136,7 +155,7 @@ class Answers:
         self.epochs.append(metrics)
 
     def stop_after(self, epoch: int) -> bool:
-        return False
+        return epoch == self._last
 
     def suggest(self, name: str, kind: str, bounds: dict[str, Any]) -> Any:
         self.asked.append(name)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from sklearn.metrics import balanced_accuracy_score, f1_score
 from sklearn.utils.class_weight import compute_class_weight
+from specs import spec_on
 from stubs import FakeEngine
 from test_scheduler import Sweep
 from test_training import Alone
@@ -25,7 +26,6 @@ from test_training import Alone
 from tuner.data.dataset import Dataset
 from tuner.data.prepared import Prepared, prepare
 from tuner.epochs import choose
-from tuner.parameters import complete
 from tuner.report.comparison import Column, trials_sentence
 from tuner.report.confirmation_table import notes
 from tuner.report.degenerate import beyond, cautions
@@ -462,21 +462,8 @@ def clouds(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 def spec_of(data: Prepared, **changes: Any) -> TrialSpec:
     params = {"units": 16, "batch_size": 32, "learning_rate": 0.01, **changes.pop("params", {})}
-    plain = TrialSpec(
-        attempt="study:0",
-        study="study",
-        origin=0,
-        data=str(data.path),
-        fingerprint=data.fingerprint,
-        model="mlp",
-        params=complete(params),
-        split=SplitSpec(),
-        seed=3,
-        epochs=6,
-        epoch="best",
-        targets=("val_balanced_accuracy >= 0.99",),
-    )
-    return replace(plain, **changes)
+    usual = {"seed": 3, "epochs": 6, "targets": ("val_balanced_accuracy >= 0.99",)}
+    return spec_on(data, params, **{**usual, **changes})
 
 
 Engine = Callable[[TrialSpec], Any]

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 from own_models import MODULE, Answers
+from specs import spec_on
 
 from tuner.asked import Asked
 from tuner.cli import run
 from tuner.data.builtin import load_digits
 from tuner.data.prepared import Prepared, prepare
 from tuner.errors import ModelError
-from tuner.parameters import complete
 from tuner.space import Choices, Range
-from tuner.trial import SplitSpec, TrialSpec
+from tuner.trial import Params
 
 pytestmark = pytest.mark.slow
 
@@ -105,27 +105,14 @@ def test_a_bad_model_gets_a_clear_line(
     assert len(str(caught.value).splitlines()) <= 2
 
 
-def trained(attribute: str, data: Prepared, **params: Any) -> tuple[Any, Answers]:
+def trained(
+    attribute: str, data: Prepared, stop_after: int | None = None, **params: Any
+) -> tuple[Any, Answers]:
     from tuner.training.loop import train
 
-    spec = TrialSpec(
-        attempt="study:0",
-        study="study",
-        origin=0,
-        data=str(data.path),
-        fingerprint=data.fingerprint,
-        model=f"{NAME}:{attribute}",
-        params=params,
-        split=SplitSpec(),
-        seed=7,
-        epochs=2,
-        epoch="best",
-        targets=("val_accuracy >= 0.2",),
-        engine="fit",
-        measure_every=1,
-        asks=True,
-    )
-    link = Answers()
+    changes = {"epochs": 2, "engine": "fit", "measure_every": 1, "asks": True}
+    spec = spec_on(data, params, f"{NAME}:{attribute}", **changes)
+    link = Answers(stop_after)
     return train(spec, link), link
 
 
@@ -150,6 +137,24 @@ def test_a_model_is_trained_by_its_own_fit(
         assert metrics.train_accuracy is not None
         assert 0 <= (metrics.val_accuracy or 0) <= 1
     assert result.versions["model"]
+
+
+def test_a_trial_is_stopped_in_the_midst_of_its_own_fit(digits: Prepared, folder: Path) -> None:
+    result, link = trained("Deep", digits, stop_after=1)
+    assert result.status == "stopped"
+    assert len(result.epochs) == len(link.epochs) == 1
+
+
+def test_a_fit_that_calls_no_callbacks_is_one_epoch(digits: Prepared, folder: Path) -> None:
+    result, _ = trained("Silent", digits)
+    assert (result.status, len(result.epochs)) == ("complete", 1)
+    assert (result.epochs[0].val_accuracy or 0) > 0.2
+
+
+def test_a_fit_that_fails_makes_its_configuration_invalid(digits: Prepared, folder: Path) -> None:
+    result, _ = trained("Fails", digits)
+    assert result.status == "invalid"
+    assert f"cannot be trained: KeyError: 'rate' ({NAME}.py, line " in result.message
 
 
 def test_one_seed_gives_the_same_figures_twice(digits: Prepared, folder: Path) -> None:
@@ -184,6 +189,10 @@ def test_a_sweep_from_dry_run_to_prediction(
     names = ("num_layers", "units_0", "units_1")
     assert [wide["params"][name] for name in names] == [2, 64, 16]
     assert all("batch_size" in entry["params"] for entry in entries)
+    confirming = ["confirm", "own", "--trial", "wide", "--seeds", "3", "--workers", "1"]
+    assert run([*confirming, "--format", "json", "--exit-zero"]) == 0
+    (tested,) = json.loads(capsys.readouterr().out)["tested"]
+    assert (tested["confirmation"]["verdict"], tested["confirmation"]["passes"]) == ("confirmed", 3)
     assert run(["export", "own", "--out", "own.keras"]) == 0
     assert "exactly as recorded" in " ".join(capsys.readouterr().out.split())
     np.save("rows.npy", np.asarray(digits.x_train[:5]))
@@ -191,6 +200,20 @@ def test_a_sweep_from_dry_run_to_prediction(
     assert len(json.loads(capsys.readouterr().out)["rows"]) == 5
     assert run(["report", "own", "--html", "own.html"]) == 0
     assert "num_layers" in Path("own.html").read_text(encoding="utf-8")
+
+
+def test_a_configuration_that_cannot_be_built_is_pruned_with_the_reason(
+    digits: Prepared, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("some.yaml").write_text(
+        f"dataset: digits\nmodel: {NAME}:sometimes\nepochs: 1\ntrials: 2\n"
+        "targets: [val_accuracy >= 0.01]\nvariants: {broken: {units: 0}, whole: {units: 8}}\n"
+    )
+    assert run(["sweep", "some.yaml", "--workers", "1", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)["trials"]
+    assert (found["complete"], found["pruned"], found["failed"]) == (1, 1, 0)
+    assert run(["show", "some", "broken", "--format", "json"]) == 0
+    assert "cannot be built: ValueError: " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
@@ -201,24 +224,15 @@ def test_a_cnn_is_the_same_for_both_engines(
     from tuner.training.compiled import CompiledEngine
     from tuner.training.fit import FitEngine
 
-    params = complete(
-        {"filters": 4, "depth": 2, "units": 16, "dropout": dropout, "batch_norm": batch_norm,
-         "learning_rate": 0.01, "l2": 1e-4, "batch_size": 32}, "cnn",
-    )  # fmt: skip
-    spec = TrialSpec(
-        attempt="study:0",
-        study="study",
-        origin=0,
-        data=str(digits.path),
-        fingerprint=digits.fingerprint,
-        model="cnn",
-        params=params,
-        split=SplitSpec(),
-        seed=7,
-        epochs=4,
-        epoch="best",
-        targets=("val_accuracy >= 0.9",),
-    )
+    params: Params = {
+        "filters": 4,
+        "depth": 2,
+        "units": 16,
+        "dropout": dropout,
+        "batch_norm": batch_norm,
+    }
+    params |= {"learning_rate": 0.01, "l2": 1e-4, "batch_size": 32}
+    spec = spec_on(digits, params, "cnn", epochs=4)
     engines = [CompiledEngine(spec), FitEngine(spec)]
     assert engines[0].parameters == engines[1].parameters
     losses: list[list[float]] = []
