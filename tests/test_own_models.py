@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from tuner.asked import Asked
 from tuner.cli import run
 from tuner.data.builtin import load_digits
 from tuner.data.prepared import Prepared, prepare
+from tuner.definition import parse
 from tuner.errors import ModelError
 from tuner.space import Choices, Range
 from tuner.trial import Params
@@ -189,6 +192,8 @@ def test_a_sweep_from_dry_run_to_prediction(
     names = ("num_layers", "units_0", "units_1")
     assert [wide["params"][name] for name in names] == [2, 64, 16]
     assert all("batch_size" in entry["params"] for entry in entries)
+    assert run(["sweep", "own", "--workers", "1", "--format", "json", "--exit-zero"]) == 0
+    assert json.loads(capsys.readouterr().out)["trials"]["requested"] == 3
     confirming = ["confirm", "own", "--trial", "wide", "--seeds", "3", "--workers", "1"]
     assert run([*confirming, "--format", "json", "--exit-zero"]) == 0
     (tested,) = json.loads(capsys.readouterr().out)["tested"]
@@ -199,7 +204,28 @@ def test_a_sweep_from_dry_run_to_prediction(
     assert run(["predict", "own.keras", "rows.npy", "--format", "json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["rows"]) == 5
     assert run(["report", "own", "--html", "own.html"]) == 0
-    assert "num_layers" in Path("own.html").read_text(encoding="utf-8")
+    page = Path("own.html").read_text(encoding="utf-8")
+    assert "num_layers" in page
+    # What the page says to save is a sweep file.
+    (definition,) = re.findall(r"<pre[^>]*>(dataset: digits.*?)</pre>", page, re.S)
+    assert parse(html.unescape(definition), "page.yaml", "page").model == f"{NAME}:Deep"
+
+
+def test_a_model_that_asks_in_its_fit_alone_is_searched(
+    digits: Prepared, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("late.yaml").write_text(
+        f"dataset: digits\nmodel: {NAME}:OwnLoop\nepochs: 2\ntrials: 2\n"
+        "targets: [val_accuracy >= 0.01]\n"
+    )
+    begin = ["sweep", "late.yaml", "--workers", "1", "--format", "json"]
+    assert run(begin) == 0
+    found = json.loads(capsys.readouterr().out)
+    rates = {entry["params"]["lr"] for entry in found["meets"]}
+    assert len(rates) == 2
+    assert all(1e-3 <= rate <= 1e-2 for rate in rates)
+    assert run([*begin, "--add", "1"]) == 0
+    assert json.loads(capsys.readouterr().out)["trials"]["complete"] == 3
 
 
 def test_a_configuration_that_cannot_be_built_is_pruned_with_the_reason(

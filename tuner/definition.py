@@ -100,6 +100,11 @@ class SweepDefinition:
     reading: Reading = field(default_factory=Reading)
 
     @property
+    def searches(self) -> bool:
+        """Whether it has trials beside its variants; a model of one's own may ask at any time."""
+        return bool(self.space.parameters) or is_own(self.model)
+
+    @property
     def data_name(self) -> str:
         """The data set's name for a person: of a path its last part, without ending."""
         return name_of(self.dataset)
@@ -150,9 +155,12 @@ class SweepDefinition:
             raw["diagnostics"] = list(self.diagnostics)
         if self.questions:
             raw["questions"] = [question.to_json() for question in self.questions]
-        if self.asked:
-            raw["asked"] = [one.to_json() for one in self.asked]
         return raw
+
+    def to_record(self) -> dict[str, Any]:
+        """What a study keeps, for `restore`: `to_json`, and what the model asks for."""
+        asked = {"asked": [one.to_json() for one in self.asked]} if self.asked else {}
+        return {**self.to_json(), **asked}
 
 
 # --- finding ----------------------------------------------------------------------------------
@@ -281,7 +289,7 @@ def parse(
 def restore(
     raw: Mapping[str, Any], study: str, overrides: Overrides | None = None
 ) -> SweepDefinition:
-    """The definition that a study keeps as `to_json`, changed by `overrides`.
+    """The definition that a study keeps as `to_record`, changed by `overrides`.
 
     A study that was kept before there was a choice of engines was trained by `fit`.
     """

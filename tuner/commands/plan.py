@@ -236,8 +236,12 @@ def refuse_losses(data: Prepared, losses: Mapping[str, Sequence[ParamValue]]) ->
 def _refuse_taken_names(known: StudySummary, definition: SweepDefinition) -> None:
     """Raise StudyError where a trial by hand has the name of a variant, and is another one."""
     for record in known.records:
-        wanted = definition.variants.get(record.variant or "")
-        if wanted is not None and record.params not in ({}, wanted):
+        given = definition.variants.get(record.variant or "")
+        if given is None or not record.params:
+            continue
+        # A model of one's own completes what a variant leaves out.
+        wanted = record.params | given if is_own(definition.model) else given
+        if record.params != wanted:
             raise StudyError(
                 f"study {known.name} has a trial called {record.variant} with another "
                 "configuration, trained by hand.\nGive the variant another name."
@@ -287,10 +291,11 @@ def _again(
     """The study's own definition, with the total and the variants that the file has now."""
     raw = dict(known.definition)
     raw["trials"] = known.requested or raw["trials"]
-    if not raw.get("space"):
+    searches = bool(raw.get("space")) or is_own(str(raw.get("model")))
+    if not searches:
         del raw["trials"]  # as many as there are variants; those by hand are counted anyway
     if unchanged is not None:
-        if raw.get("space"):
+        if searches:
             raw["trials"] = unchanged.trials
         raw["variants"] = {**unchanged.variants, **raw["variants"]}
         now = unchanged.to_json()

@@ -214,7 +214,7 @@ def _run_one(
     job = Job(workspace, plan, study, total, workers, request.command, deadline=deadline)
     if workers == 0 and request.verbosity >= 0:
         said = f"All {len(done)} trials of {plan.study} are done."
-        if plan.definition.space.parameters:
+        if plan.definition.searches:
             said += f" {request.more} asks for ten more."
         console.print(Text(said), soft_wrap=True)
     if request.goal.asked:
@@ -263,14 +263,14 @@ def _total(request: SweepRequest, plan: Plan, before: Sequence[TrialRecord]) -> 
     hand that was interrupted, say.
     """
     if request.add is not None:
-        if not plan.definition.space.parameters:
+        if not plan.definition.searches:
             raise UsageError(
                 f"{plan.study} searches nothing: its trials are its variants.\nAdd a variant to "
                 "its file, or train one configuration by `tuner train`."
             )
         return len(before) + request.add
     asked = plan.definition.trials
-    if not plan.definition.space.parameters and request.overrides.trials is None:
+    if not plan.definition.searches and request.overrides.trials is None:
         known = {record.variant for record in before}
         return len(before) + len(plan.definition.variants.keys() - known)
     return asked if request.overrides.trials is not None else max(asked, len(before))

@@ -61,12 +61,12 @@ def _stored(
         known = study.user_attrs
         if "identity" in known:
             refuse_another(name, known["identity"], identity)
-            if known["definition"] != definition.to_json():
-                study.set_user_attr("definition", definition.to_json())
+            if known["definition"] != definition.to_record():
+                study.set_user_attr("definition", definition.to_record())
         else:
             study.set_user_attr("uid", known.get("uid") or uuid4().hex[:12])
             study.set_user_attr("dataset", definition.data_name)
-            study.set_user_attr("definition", definition.to_json())
+            study.set_user_attr("definition", definition.to_record())
             study.set_user_attr("base", base)
             study.set_user_attr("identity", identity)  # last: its presence says all is there
     return study
