@@ -231,11 +231,16 @@ def placed(spec: TrialSpec, link: Link) -> TrialResult:
         return TrialResult("complete", str(os.getpid()))
 
 
+def tells(spec: TrialSpec, link: Link) -> TrialResult:
+    """Answers with the value of the environment variable `name`."""
+    return TrialResult("complete", os.environ.get(str(spec.params["name"]), "unset"))
+
+
 _ALL: dict[str, Trainer] = {
     f.__name__: f
     for f in (
         *(steady, slow, fails, crash, asks, echo, prints, damaged, broken, naps, hangs),
-        *(where, grows, placed),
+        *(where, grows, placed, tells),
     )
 }
 

@@ -167,7 +167,7 @@ def proven(swept: tuner.Result, warm_executor: Callable[..., ProcessExecutor]) -
 
 
 def _starting(warm_executor: Callable[..., ProcessExecutor]) -> Callable[..., ProcessExecutor]:
-    return lambda workspace, data, workers: warm_executor(workers, workspace.logs)
+    return lambda workspace, data, model, workers: warm_executor(workers, workspace.logs)
 
 
 def test_confirm_returns_a_result_with_its_verdict(

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 import stubs
 from stubs import dotted, environment, obey, spec
 
+from tuner.commands import running
 from tuner.errors import TrainingError
 from tuner.executors import processes, recycling
 from tuner.executors.base import EpochDone, Event, Executor, SuggestAsked, TrialDone, TrialLost
@@ -25,6 +27,7 @@ from tuner.executors.inline import InlineExecutor
 from tuner.executors.lines import Line
 from tuner.executors.processes import ProcessExecutor
 from tuner.trial import EarlyStopping, TrialSpec
+from tuner.workspace import Workspace
 
 PATIENCE = 30.0  # a guard against hanging, far beyond what anything here takes
 Make = Callable[[int], Executor]
@@ -412,6 +415,25 @@ def test_a_worker_that_grows_is_replaced_and_serves_until_then(
     assert after == executor.pids[0] != pids[0]
     assert executor.memory[0] < 90_000_000
     assert eventually(lambda: gone(pids[0]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "own", "seen"), [("mlp", None, "unset"), ("cnn", None, "1"), ("cnn", "0", "0")]
+)
+def test_convolutions_are_trained_with_onednn_unless_the_user_says_otherwise(
+    model: str, own: str | None, seen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    if own is not None:
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", own)
+    monkeypatch.setattr(running, "ProcessExecutor", partial(ProcessExecutor, trainer=dotted(obey)))
+    monkeypatch.setattr(running, "worker_bytes", lambda data: 1)
+    data: Any = None
+    executor = running.start_executor(Workspace(tmp_path), data, model, 1)
+    asks = spec("u:0", do="tells", name="TF_ENABLE_ONEDNN_OPTS")
+    assert results(drive(executor, [asks]))["u:0"].result.message == seen
+    executor.close()
 
 
 @pytest.mark.slow

@@ -273,9 +273,8 @@ def test_when_no_more_trials_come_a_few_are_tested(tmp_path: Path, tests: int) -
         tested.append(entry.trial)
         return "done"
 
-    job: Any = SimpleNamespace(
-        outcome=look, workspace=None, study=None, workers=1, plan=SimpleNamespace(data=None)
-    )
+    plan = SimpleNamespace(data=None, definition=SimpleNamespace(model="mlp"))
+    job: Any = SimpleNamespace(outcome=look, workspace=None, study=None, workers=1, plan=plan)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(until, "start_executor", lambda *given: InlineExecutor(landscape, 1))
         patch.setattr(until, "proving_alone", lambda *given: nullcontext(True))

@@ -169,7 +169,7 @@ def _prove(
     with ExitStack() as stack:
         executor = None
         if planned:
-            executor = start_executor(workspace, plan.data, workers)
+            executor = start_executor(workspace, plan.data, plan.definition.model, workers)
             stack.callback(executor.close)
         stack.enter_context(progress)
         proving = Proving(

@@ -100,7 +100,7 @@ def train_again(
     data = Prepared.open(Path(spec.data), spec.fingerprint)
     written = Path(planned.spec.keep_weights or "")
     written.unlink(missing_ok=True)
-    with closing(start_executor(workspace, data, 1)) as executor:
+    with closing(start_executor(workspace, data, spec.model, 1)) as executor:
         run_repeats(executor, [planned], note, observe, Controls())
     (repeat,) = ended
     if repeat.status not in ("complete", "nan") or not written.exists():

@@ -55,11 +55,9 @@ class Until:
 
     def run(self) -> StopReason:
         """Train and test until the goal is reached, or nothing is left to do."""
-        job, goal = self.job, self.goal
-        with (
-            closing(start_executor(job.workspace, job.plan.data, job.workers)) as executor,
-            proving_alone(job.workspace, job.study) as alone,
-        ):
+        job, goal, plan = self.job, self.goal, self.job.plan
+        workers = start_executor(job.workspace, plan.data, plan.definition.model, job.workers)
+        with closing(workers) as executor, proving_alone(job.workspace, job.study) as alone:
             tests = goal.confirmed is not None and alone
             if goal.confirmed is not None:
                 self._begin(executor, alone=alone)

@@ -127,7 +127,7 @@ def _train_seeds(comparing: Comparing) -> StopReason:
         comparing.verbosity,
         "variants on further seeds",
     )
-    executor = start_executor(job.workspace, job.plan.data, workers)
+    executor = start_executor(job.workspace, job.plan.data, definition.model, workers)
     try:
         with progress:
             reason = run_repeats(

@@ -12,7 +12,7 @@ import multiprocessing.connection
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -63,6 +63,7 @@ class ProcessExecutor:
         recycle: whether workers that have grown are replaced.
         most: bytes that a worker was reckoned to take, or None.
         room: whether memory allows one process more for a moment.
+        environment: variables that the workers' libraries read, for those that are not set.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class ProcessExecutor:
         recycle: bool = True,
         most: int | None = None,
         room: Callable[[], bool] = lambda: True,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._context = multiprocessing.get_context("spawn")
         self._slots = slots
@@ -86,6 +88,7 @@ class ProcessExecutor:
         self._recycle = recycle
         self._most = most
         self._room = room
+        self._environment = tuple((environment or {}).items())
         self._full_until = 0.0
         self._failed_starts = 0
         self._submitted = 0
@@ -232,6 +235,7 @@ class ProcessExecutor:
             logs=str(self._logs),
             pin=self._pin,
             begun=time.time(),
+            environment=self._environment,
         )
         process = self._context.Process(target=main, args=(theirs, options), daemon=True)
         with _without_interrupts(), main_unseen():

@@ -32,6 +32,8 @@ class WorkerOptions:
         logs: folder of logs.
         pin: whether it may claim a core of its own.
         begun: when the parent started the process, seconds since 1970.
+        environment: names and values of variables that its libraries read, for those that the
+            user has not set.
     """
 
     trainer: str
@@ -39,6 +41,7 @@ class WorkerOptions:
     logs: str
     pin: bool = True
     begun: float = 0.0
+    environment: tuple[tuple[str, str], ...] = ()
 
 
 class PipeChannel:
@@ -69,6 +72,8 @@ def main(connection: Connection, options: WorkerOptions) -> None:
     )
     # Without it TensorFlow takes the whole card and no second worker fits beside it.
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    for name, value in options.environment:
+        os.environ.setdefault(name, value)
     from tuner.executors.wire import serve
     from tuner.training import placement
 

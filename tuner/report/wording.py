@@ -142,12 +142,25 @@ def _shape(params: Params) -> str | None:
     if "layers" in params:
         return f"layers {number_text(params['layers'])}"
     depth, units = params.get("depth"), params.get("units")
+    if (convolutions := _convolutions(params)) is not None:
+        return convolutions
     if depth == 0:
         return "no hidden layer"
     if depth is None or units is None:
         known = {"depth": depth, "units": units}
         return DOT.join(f"{k} {number_text(v)}" for k, v in known.items() if v is not None) or None
     return f"{units}×{depth}"
+
+
+def _convolutions(params: Params) -> str | None:
+    """`conv 16-32 (3×3), dense 128`, if these numbers describe `model: cnn`."""
+    found = [params.get(name) for name in ("depth", "units", *_CONVOLUTIONAL)]
+    numbers = [value for value in found if isinstance(value, int)]
+    if len(numbers) < len(found):
+        return None
+    depth, units, filters, kernel = numbers
+    widths = "-".join(str(filters << block) for block in range(depth))
+    return f"conv {widths} ({kernel}×{kernel}), dense {units}"
 
 
 def _labelled(name: str, label: str, without: str | None = None) -> Callable[[Params], str | None]:
@@ -206,6 +219,7 @@ _PHRASES: tuple[tuple[str, Callable[[Params], str | None]], ...] = (
     ("epochs", _epochs),
     ("patience", _labelled("patience", "patience")),
 )
+_CONVOLUTIONAL = ("filters", "kernel")
 _STEPS = ("optimizer", "momentum", "lr", "schedule")
 _PHRASED = {
     *("optimizer", "learning_rate", "momentum", "schedule", "depth", "units", "layers"),
@@ -217,7 +231,8 @@ _PHRASED = {
 def phrases(params: Params) -> dict[str, str]:
     """A configuration as short phrases by topic, the model's own parameters first."""
     found = {topic: text for topic, phrase in _PHRASES if (text := phrase(params)) is not None}
-    own = {n: f"{n} {number_text(v)}" for n, v in params.items() if n not in _PHRASED}
+    said = _PHRASED.union(_CONVOLUTIONAL if _convolutions(params) else ())
+    own = {n: f"{n} {number_text(v)}" for n, v in params.items() if n not in said}
     return {**found, **own}
 
 
