@@ -85,9 +85,20 @@ NAMED = complete(
 )
 SGD = complete({"optimizer": "sgd", "momentum": 0.9, "layers": [9, 7], "activation": "tanh"})
 PLAIN = complete({"depth": 0})
+CONVOLUTIONS: tuple[Params, ...] = tuple(
+    complete(params, "cnn")
+    for params in (
+        {"depth": 5, "filters": 2, "units": 12, "dropout": 0.25, "l2": 1e-4, "learning_rate": 0.01},
+        {**NAMED, "depth": 2, "filters": 1024, "kernel": 15, "batch_norm": "before_activation"},
+        {"depth": 1, "filters": 3, "batch_norm": "after_activation", "l2": 1.2345678901234e-05},
+        {"depth": 0, "activation": "tanh"},
+    )
+)
 
 
-def facts(kind: str, params: Params = FULL, how: SplitSpec | None = None) -> ScriptFacts:
+def facts(
+    kind: str, params: Params = FULL, how: SplitSpec | None = None, model: str = "mlp"
+) -> ScriptFacts:
     dataset, source, shape, classes, scale = KINDS[kind]
     return ScriptFacts(
         study="a study",
@@ -102,6 +113,7 @@ def facts(kind: str, params: Params = FULL, how: SplitSpec | None = None) -> Scr
         seed=5,
         epochs=30,
         chosen=EpochMetrics(27, 0.9042, 0.3, 0.9421, 0.2),
+        model=model,
     )
 
 
@@ -137,8 +149,8 @@ def test_a_script_says_what_the_configuration_says() -> None:
 def test_a_script_says_how_weights_begin_and_what_the_loss_is() -> None:
     text = script(facts("fashion", NAMED))
     for line in (
-        "penalty = keras.regularizers.L2(1.2345678901234e-05)",
-        'layers.Dense(width, kernel_initializer="he_normal", kernel_regularizer=penalty)',
+        "l2 = keras.regularizers.L2(1.2345678901234e-05)",
+        'layers.Dense(width, kernel_initializer="he_normal", kernel_regularizer=l2)',
         'layers.Dense(10, kernel_initializer="he_normal", activation="softmax")',
         "y_train = keras.utils.to_categorical(y_train, 10)",
         "y_val = keras.utils.to_categorical(y_val, 10)",
@@ -147,7 +159,7 @@ def test_a_script_says_how_weights_begin_and_what_the_loss_is() -> None:
         assert text.count(f"{line}\n") + text.count(f"({line})\n") == 1
     plain = script(facts("fashion", FULL))
     assert 'loss="sparse_categorical_crossentropy"' in plain
-    for word in ("initializer", "to_categorical", "penalty"):
+    for word in ("initializer", "to_categorical", "l2 = "):
         assert word not in plain
     same = {**FULL, "initializer": "glorot_uniform", "loss": "sparse_categorical_crossentropy"}
     assert script(facts("fashion", same)) == plain
@@ -196,6 +208,9 @@ def test_scripts_are_formatted(tmp_path: Path) -> None:
                 cut = SplitSpec(how, 0.123456789, 4_000_000_000)
                 text = script(facts(kind, params, cut))
                 (tmp_path / f"{how}_{number}_{which}.py").write_text(text, encoding="utf-8")
+    for which, params in enumerate(CONVOLUTIONS):
+        text = script(facts("fashion", params, model="cnn"))
+        (tmp_path / f"convolutions_{which}.py").write_text(text, encoding="utf-8")
     settings_of_ours = ["--config", str(ROOT / "pyproject.toml"), str(tmp_path)]
     for command in (["check"], ["format", "--check"]):
         done = subprocess.run(
@@ -600,6 +615,49 @@ def test_the_script_reproduces_the_trial(study: Path) -> None:
     for name in ("validation", "training"):
         recorded = found["metrics"]["val_accuracy" if name == "validation" else "train_accuracy"]
         assert float(lines[f"{name} accuracy"]) == pytest.approx(recorded, abs=0.06)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("params", CONVOLUTIONS)
+@pytest.mark.parametrize("kind", ["digits", "fashion"])
+def test_a_script_builds_the_convolutional_network_of_the_trial(kind: str, params: Params) -> None:
+    import keras
+
+    from tuner.models.cnn import build_model
+
+    known = facts(kind, params, model="cnn")
+    building = script(known).split("# Model:")[1].split("# Training.")[0]
+    given: dict[str, Any] = {"keras": keras, "layers": keras.layers, "SEED": 5}
+    exec(compile(f"#{building}", "script", "exec"), given)  # noqa: S102
+    model = given["model"]
+    ours = build_model(params, known.input_shape, known.classes, known.scale)
+    kinds = [
+        [name for layer in m.layers if (name := type(layer).__name__) != "InputLayer"]
+        for m in (ours, model)
+    ]
+    assert kinds[0] == kinds[1]
+    rates = [[y.rate for y in m.layers if type(y).__name__ == "Dropout"] for m in (ours, model)]
+    assert rates[0] == rates[1]
+    penalised = [
+        [float(y.kernel_regularizer.l2) for y in m.layers if getattr(y, "kernel_regularizer", None)]
+        for m in (ours, model)
+    ]
+    assert penalised[0] == penalised[1]
+    ours.set_weights(model.get_weights())
+    rows = np.random.default_rng(0).integers(0, 17, (3, *known.input_shape)).astype("uint8")
+    expected = np.asarray(ours(rows, training=False))
+    np.testing.assert_allclose(np.asarray(model(rows, training=False)), expected, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_the_script_of_a_convolutional_network_runs(tmp_path: Path) -> None:
+    chosen = EpochMetrics(8, 0.9, 0.3, 0.9, 0.3)
+    params = {**CONVOLUTIONS[0], "depth": 2, "filters": 8, "batch_size": 32}
+    asked = replace(facts("digits", params, model="cnn"), chosen=chosen)
+    printed = python(tmp_path, script(asked))
+    lines = [line for line in printed.splitlines() if line.startswith(("training", "validation"))]
+    assert [line.split()[0] for line in lines] == ["training", "validation"]
+    assert all(float(line.split()[-1]) > 0.85 for line in lines)
 
 
 @pytest.mark.slow

@@ -30,6 +30,7 @@ from tuner.exported import (
     sidecar_of,
     vocabulary_of,
 )
+from tuner.parameters import is_own
 from tuner.report.jsonout import entry_json
 from tuner.report.model_card import CardFacts, model_card
 from tuner.report.script import ScriptFacts, is_exported, script
@@ -335,9 +336,9 @@ def _write_json(path: Path, value: Any) -> None:
 def script_of(job: Job) -> str:
     """The trial as a plain Keras script; raises DataError where its data set is not known."""
     data = job.data
-    if job.spec.model != "mlp":
+    if is_own(job.spec.model):
         raise UsageError(
-            f"no script can be written for model: {job.spec.model}; only mlp has one so far.\n"
+            f"no script can be written for model: {job.spec.model}: the code is yours already.\n"
             "Leave --code away; the model itself takes raw input."
         )
     if data.encoder is not None:
@@ -359,6 +360,7 @@ def script_of(job: Job) -> str:
             seed=job.spec.seed,
             epochs=job.spec.epochs,
             chosen=job.chosen,
+            model=job.spec.model,
         )
     )
 

@@ -17,10 +17,10 @@ from tuner.data import builtin, reviews
 from tuner.data.keras_fetch import MODULES
 from tuner.data.keras_sets import SETS
 from tuner.errors import DataError
-from tuner.models.mlp import hidden_widths, loss_name
+from tuner.models.mlp import loss_name
+from tuner.report.script_model import WIDTH, network
 from tuner.trial import EpochMetrics, ParamValue, SplitSpec
 
-WIDTH = 100
 WEIGHTS = (
     "counts = np.bincount(y_train)  # a class weighs the more, the fewer rows it has",
     "weights = {n: len(y_train) / np.sum(counts > 0) / c for n, c in enumerate(counts) if c}",
@@ -45,6 +45,7 @@ class ScriptFacts:
         seed: the trial's.
         epochs: of a full trial; a schedule spans them.
         chosen: the figures of the epoch that stands for the trial, which is the script's last.
+        model: `mlp` or `cnn`.
     """
 
     study: str
@@ -59,6 +60,7 @@ class ScriptFacts:
     seed: int
     epochs: int
     chosen: EpochMetrics
+    model: str = "mlp"
 
 
 def is_exported(text: str) -> bool:
@@ -319,46 +321,11 @@ def _call(function: str, arguments: str) -> list[str]:
 
 
 def _model(facts: ScriptFacts) -> list[str]:
-    params = facts.params
-    shape = f"({', '.join(map(str, facts.input_shape))}{',' * (len(facts.input_shape) == 1)})"
-    scale = f"1 / {facts.scale:g}" if facts.scale != 1 else "1.0"
-    lines = [
+    return [
         "# Model: it takes the rows as they are, since it scales them itself.",
         "keras.utils.set_random_seed(SEED)",
-        f"model = keras.Sequential([keras.Input({shape}), layers.Rescaling({scale})])",
+        *network(facts.model, facts.params, facts.input_shape, facts.classes, facts.scale),
     ]
-    if len(facts.input_shape) > 1:
-        lines.append("model.add(layers.Flatten())")
-    widths = hidden_widths(params)
-    if widths:
-        one = f"({widths[0]},)" if len(widths) == 1 else f"({', '.join(map(str, widths))})"
-        penalty = f"keras.regularizers.L2({params['l2']!r})" if params["l2"] else ""
-        if penalty and _initializer(params):  # both do not fit on one line
-            lines.append(f"penalty = {penalty}")
-            penalty = "penalty"
-        penalty = penalty and f", kernel_regularizer={penalty}"
-        before, after = (
-            ["    model.add(layers.BatchNormalization())"] if params["batch_norm"] == place else []
-            for place in ("before_activation", "after_activation")
-        )
-        lines += [
-            f"for width in {one}:",
-            f"    model.add(layers.Dense(width{_initializer(params)}{penalty}))",
-            *before,
-            f'    model.add(layers.Activation("{params["activation"]}"))',
-            *after,
-        ]
-        if params["dropout"]:
-            lines.append(f"    model.add(layers.Dropout({params['dropout']!r}))")
-    units, last = (1, "sigmoid") if facts.classes == 2 else (facts.classes, "softmax")
-    lines.append(f'model.add(layers.Dense({units}{_initializer(params)}, activation="{last}"))')
-    return lines
-
-
-def _initializer(params: Mapping[str, ParamValue]) -> str:
-    """An argument of `layers.Dense`; empty for Keras's own."""
-    name = params.get("initializer", "glorot_uniform")
-    return "" if name == "glorot_uniform" else f', kernel_initializer="{name}"'
 
 
 def _training(facts: ScriptFacts) -> list[str]:
