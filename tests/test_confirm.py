@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from inside import tuner
 from stubs import plain_figures
-from test_sweep import start, tuner
+from test_sweep import start
 
 from tuner.commands.repeating import train_again
 from tuner.executors.errand import run_errand

@@ -22,9 +22,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from inside import errand, tuner
 from PIL import Image
 from stubs import environment
-from test_sweep import tuner
 
 from tuner.cli import run
 from tuner.commands.predict import Answer, _standard_input
@@ -35,7 +35,6 @@ from tuner.data.prepared import Prepared, prepare
 from tuner.data.reviews import from_parquet
 from tuner.data.words import multi_hot, words_of
 from tuner.errors import DataError, UsageError
-from tuner.executors.errand import run_errand
 from tuner.exported import ExportedModel, sidecar_of, vocabulary_of
 from tuner.parameters import complete
 from tuner.tracking.registry import ALIAS, URI, check_names
@@ -383,7 +382,7 @@ def made_model(folder: Path, data: Dataset, name: str, weights: list[Any]) -> Pr
     np.savez(folder / "weights.npz", *weights)
     file = folder / f"{name}.keras"
     asked = {"spec": spec.to_json(), "weights": str(folder / "weights.npz"), "out": str(file)}
-    written = run_errand("tuner.training.export:write_model", asked, workspace.logs)
+    written = errand("tuner.training.export:write_model", asked, workspace.logs)
     import hashlib
 
     described = ExportedModel(
@@ -589,7 +588,7 @@ def test_a_registered_model_answers_as_its_file_does(models: Path) -> None:
         "run_id": None,
         "study_uid": "0123456789ab",
     }
-    found = run_errand("tuner.tracking.registry:register", asked, models / "logs")
+    found = errand("tuner.tracking.registry:register", asked, models / "logs")
     assert (found["version"], found["address"]) == (1, str(models / "mlflow.db"))
     words = ["a.txt", "b.csv", "--format", "json"]
     answers = [

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_sweep import start, tuner, wait_for
+from inside import tuner
+from test_sweep import start, wait_for
 
 from tuner.commands.train import configuration_of, label_of
 from tuner.definition import available, load

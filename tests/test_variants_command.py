@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from inside import errand, tuner
 from stubs import plain_figures
-from test_sweep import start, tuner
+from test_sweep import start
 
-from tuner.executors.errand import run_errand
 from tuner.search.records import StudySummary, summaries
 from tuner.search.sampling import variant_seed
 from tuner.trial import TrialRecord
@@ -110,12 +110,10 @@ def test_the_test_split_is_read_for_variants_alone_from_their_own_weights(
         assert {s.rows for s in found.scores} == {360}
         request = {"spec": found.spec, "weights": [found.weights], "part": "test", "out": None}
         logs = Workspace(folder).logs
-        answer = run_errand("tuner.training.inference:predict", request, logs)
+        answer = errand("tuner.training.inference:predict", request, logs)
         assert found.scores[0].accuracy == answer["figures"][0]["accuracy"]
         # The same road leads to the figures that training gave.
-        answer = run_errand(
-            "tuner.training.inference:predict", {**request, "part": "validation"}, logs
-        )
+        answer = errand("tuner.training.inference:predict", {**request, "part": "validation"}, logs)
         (again,), last = answer["figures"], found.epochs[-1]
         assert again["accuracy"] == pytest.approx(last.val_accuracy)
         assert again["loss"] == pytest.approx(last.val_loss, rel=1e-5)
