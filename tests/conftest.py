@@ -8,6 +8,7 @@ read and never write; `TUNER_UPDATE_GOLDEN` rewrites expected texts.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,15 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     # Tests talk to MLflow directly, too, and that would report home.
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+
+
+@pytest.fixture(scope="module")
+def warm() -> Iterator[None]:
+    """Commands that a test runs in its own process find everything warm (see `inside`)."""
+    from inside import warmth
+
+    with warmth():
+        yield
 
 
 @pytest.fixture

@@ -48,8 +48,8 @@ _MADE: dict[object, Warm] = {}
 def executor(slots: int, logs: Path, **options: Any) -> ProcessExecutor:
     """The executor that an earlier command has left, if it is idle and made for the same."""
     environment = tuple((options.get("environment") or {}).items())
-    # A worker looks for a model of the user's own in the directory that it was started in.
-    key = (slots, environment, Path.cwd() if options.pop("own", False) else None)
+    # Those of models of the user's own look for them in the directory that they were started in.
+    key = (slots, environment, Path.cwd() if environment else None)
     found = _MADE.get(key)
     if found is None or found.idle != slots:
         if found is not None:

@@ -6,15 +6,13 @@ import csv
 import io
 import json
 import math
-import os
-import subprocess
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from inside import tuner
 from test_pictures import pixels, svg_texts
 
 from tuner.commands.variant_record import FIGURES, compared, seed_figures, seed_words
@@ -286,12 +284,7 @@ seeds: 2
 test: compare
 diagnostics: [gradients, misclassified, curves]
 """
-READ = """
-import json, mlflow
-runs = mlflow.search_runs(search_all_experiments=True, output_format="list")
-print(json.dumps([{"id": r.info.run_id, "tags": r.data.tags, "metrics": r.data.metrics,
-                   "artifacts": r.info.artifact_uri} for r in runs]))
-"""
+AWAY = "http://user:secret@127.0.0.1:9"
 FILES = {
     "curves.png",
     "curves.csv",
@@ -302,17 +295,6 @@ FILES = {
     "misclassified.png",
     "confusion.png",
 }
-
-
-def tuner(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tuner", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), **environment},
-        check=False,
-    )
 
 
 @dataclass(frozen=True)
@@ -331,12 +313,19 @@ class Swept:
 
 def runs_in(folder: Path) -> dict[str, dict[str, Any]]:
     """The runs of trials by name."""
-    done = subprocess.run(
-        [sys.executable, "-c", READ], cwd=folder, capture_output=True, text=True, check=True
-    )
-    runs = json.loads(done.stdout.splitlines()[-1])
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     return {
-        run["tags"]["mlflow.runName"]: run for run in runs if run["tags"]["tuner.kind"] == "trial"
+        run.info.run_name: {
+            "id": run.info.run_id,
+            "tags": run.data.tags,
+            "metrics": run.data.metrics,
+            "artifacts": run.info.artifact_uri,
+        }
+        for run in client.search_runs(experiments)
+        if run.data.tags["tuner.kind"] == "trial"
     }
 
 
@@ -352,9 +341,8 @@ def records_in(folder: Path) -> dict[str, TrialRecord]:
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Swept:
     folder = tmp_path_factory.mktemp("diagnosed")
     (folder / "small.yaml").write_text(SWEEP)
-    done = tuner(folder, "sweep", "small.yaml")
-    assert done.returncode == 0, done.stderr
-    return Swept(folder, done.stderr, records_in(folder), runs_in(folder))
+    _, said = tuner(folder, "sweep", "small.yaml")
+    return Swept(folder, said, records_in(folder), runs_in(folder))
 
 
 def stamps(folder: Path) -> dict[Path, int]:
@@ -444,37 +432,38 @@ def test_runs_of_variants_show_their_seeds(swept: Swept) -> None:
 
 
 @pytest.mark.slow
-def test_the_same_again_adds_nothing(swept: Swept) -> None:
+def test_the_same_again_adds_nothing(swept: Swept, monkeypatch: pytest.MonkeyPatch) -> None:
     before, runs = stamps(swept.folder), runs_in(swept.folder)
     assert len(before) == 3 * len(FILES) + 3
-    done = tuner(swept.folder, "sweep", "small.yaml")
-    assert done.returncode == 0, done.stderr
-    assert "iagnostics" not in done.stderr
+    _, said = tuner(swept.folder, "sweep", "small.yaml")
+    assert "iagnostics" not in said
     assert stamps(swept.folder) == before
     assert runs_in(swept.folder) == runs
 
     # Nothing is waiting: nobody asks the store.
-    away = {"MLFLOW_TRACKING_URI": "http://user:secret@127.0.0.1:9"}
-    done = tuner(swept.folder, "sweep", "small.yaml", **away)
-    assert (done.returncode, "iagnostics" in done.stderr) == (0, False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", AWAY)
+    _, said = tuner(swept.folder, "sweep", "small.yaml")
+    assert "iagnostics" not in said
 
 
 @pytest.mark.slow
-def test_an_outage_is_a_line_and_mended_by_the_next_sweep(tmp_path: Path) -> None:
+def test_an_outage_is_a_line_and_mended_by_the_next_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plain = SWEEP.replace("diagnostics: [gradients, misclassified, curves]\n", "")
     plain = plain.replace("test: compare\n", "").replace("seeds: 2\n", "")
     (tmp_path / "small.yaml").write_text(plain)
-    assert tuner(tmp_path, "sweep", "small.yaml").returncode == 0
+    tuner(tmp_path, "sweep", "small.yaml")
     (tmp_path / "small.yaml").write_text(f"{plain}diagnostics: [curves, gradients]\n")
-    away = {"MLFLOW_TRACKING_URI": "http://user:secret@127.0.0.1:9"}
-    done = tuner(tmp_path, "sweep", "small.yaml", **away)
-    assert done.returncode == 0, done.stderr
-    told = [line for line in done.stderr.splitlines() if "diagnostics" in line]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", AWAY)
+    _, said = tuner(tmp_path, "sweep", "small.yaml")
+    told = [line for line in said.splitlines() if "diagnostics" in line]
     assert len(told) == 1
     assert told[0].startswith("The diagnostics are not all in MLflow, and the next sweep adds them")
-    assert "secret" not in done.stderr
-    done = tuner(tmp_path, "sweep", "small.yaml", "-q")
-    assert (done.returncode, "iagnostics" in done.stderr) == (0, False)
+    assert "secret" not in said
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    _, said = tuner(tmp_path, "sweep", "small.yaml", "-q")
+    assert "iagnostics" not in said
     found = [path.name for path in (tmp_path / "mlruns").rglob("diagnostics/*")]
     # Their gradients were not noted when they were trained.
     assert sorted(found) == sorted(["curves.csv", "curves.png"] * 3)

@@ -2,8 +2,8 @@
 
 All of them run in one directory with small data and definitions of its own, in an order that makes
 them work: definitions, sweeps, trials by hand, what only reads, and at last what deletes. The
-command line runs in this process, to save its imports; trials run in one real worker process that
-is kept warm from line to line; what asks or serves is a process of its own.
+command line runs in this process with everything warm (`inside`); what asks or serves is a process
+of its own.
 
 To keep it affordable a line is lowered before it is run: at most 2 trials and 2 epochs, `--add 1`,
 and one worker; `init` gets `--force`, and a port that is named becomes a free one. Lines that are
@@ -24,7 +24,6 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -32,9 +31,8 @@ from test_project import DOCUMENTS, ROOT, shell_lines
 
 from tuner.cli import cli, run
 from tuner.cli.reference import examples_of, walk
-from tuner.executors.processes import ProcessExecutor
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm")]
 
 MOST = 2
 PATIENCE = 240
@@ -206,38 +204,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class WarmExecutor(ProcessExecutor):
-    """Outlives the sweep that asked for it: importing TensorFlow is most of what a line costs."""
-
-    def close(self) -> None:
-        pass
-
-    def end(self) -> None:
-        super().close()
-
-
-@pytest.fixture(scope="module")
-def warm_executor() -> Iterator[Callable[..., ProcessExecutor]]:
-    """Makes executors, the same one again as long as it is idle."""
-    made: list[WarmExecutor] = []
-
-    def make(slots: int, logs: Path, **options: Any) -> ProcessExecutor:
-        if not made or made[-1].slots != slots or made[-1].idle != slots:
-            made.append(WarmExecutor(slots, logs, **options))
-        return made[-1]
-
-    yield make
-    for executor in made:
-        executor.end()
-
-
 @pytest.fixture(autouse=True)
 def _inside(
     place: Path,
-    warm_executor: Callable[..., ProcessExecutor],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("tuner.commands.running.ProcessExecutor", warm_executor)
     monkeypatch.chdir(place)
     monkeypatch.setenv("TUNER_DATA_DIR", str(place / "data"))
     monkeypatch.setenv("TUNER_USER", "ada")

@@ -17,6 +17,8 @@ from tuner.definition import load
 from tuner.reading import Reading
 
 ROWS = 60
+pytestmark = pytest.mark.usefixtures("warm")
+
 KINDS = ("shop", "said", "shapes", "points")
 GIVEN = {
     "shop": ["shop.csv", "--label", "bought", "--missing", "impute", "--ignore", "id"],

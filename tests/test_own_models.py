@@ -23,7 +23,7 @@ from tuner.errors import ModelError
 from tuner.space import Choices, Range
 from tuner.trial import Params
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm")]
 
 NAME = "models_of_the_tests"
 
