@@ -335,8 +335,8 @@ class TrialRecord:
 
     @property
     def seeds(self) -> tuple[Repeat, ...]:
-        """Of a variant, its trainings on further seeds."""
-        return tuple(r for r in self.repeats if r.kind == "seed")
+        """Of a variant, its trainings on further seeds, whichever ended first."""
+        return tuple(sorted((r for r in self.repeats if r.kind == "seed"), key=lambda r: r.index))
 
     @property
     def proofs(self) -> tuple[Repeat, ...]:
