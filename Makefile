@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 SOURCES := tuner tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help install sweep test check lint bench docs image-check clean
+.PHONY: help install sweep test soak check lint bench docs image-check clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 /p' $(firstword $(MAKEFILE_LIST)) | \
@@ -29,8 +29,11 @@ sweep: $(VENV)/.installed ## find digits configurations that meet the targets (S
 test: $(VENV)/.installed-dev ## run all tests (PYTEST=… for options of pytest)
 	$(BIN)/python -m pytest $(PYTEST)
 
+soak: $(VENV)/.installed-dev ## run the long forms of tests (minutes)
+	$(BIN)/python -m pytest -n 2 -m soak
+
 check: lint ## lint, types and the quick tests
-	$(BIN)/python -m pytest -q -m "not slow and not browser"
+	$(BIN)/python -m pytest -q -m "not slow and not browser and not soak"
 
 lint: $(VENV)/.installed-dev ## ruff and mypy
 	$(BIN)/ruff check .

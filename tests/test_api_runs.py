@@ -1,7 +1,7 @@
 """Sweeps from Python, from end to end: real workers, a real study, and what is left afterwards.
 
 One sweep is run as a script of its own and one in this process; most tests look at these two. What
-else trains here shares one worker that is kept warm.
+else trains here finds everything warm (`inside`).
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from inside import warmth
 from stubs import ROOT, environment
 
 import tuner
-from tuner.executors.processes import ProcessExecutor
 
 pytestmark = pytest.mark.slow
 
@@ -35,30 +34,6 @@ SMALL: dict[str, Any] = {
     "epochs": 2,
     "trials": 2,
 }
-
-
-@pytest.fixture(scope="module")
-def warm_executor() -> Iterator[Callable[..., ProcessExecutor]]:
-    """Makes executors, the same one again as long as it is idle."""
-    made: list[ProcessExecutor] = []
-
-    class Warm(ProcessExecutor):
-        def close(self) -> None:
-            pass
-
-    def make(slots: int, logs: Path, **options: Any) -> ProcessExecutor:
-        if not made or made[-1].slots != slots or made[-1].idle != slots:
-            made.append(Warm(slots, logs, **options))
-        return made[-1]
-
-    yield make
-    for executor in made:
-        ProcessExecutor.close(executor)
-
-
-@pytest.fixture
-def warm(warm_executor: Callable[..., ProcessExecutor], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tuner.commands.running.ProcessExecutor", warm_executor)
 
 
 # In this process: inside a running event loop, with workers of its own
@@ -121,10 +96,9 @@ def test_the_same_again_trains_nothing(
 def test_a_sweep_leaves_nothing_open(
     swept: tuner.Result, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    before = descriptors(), children()
+    before = descriptors(), children(), multiprocessing.active_children()
     found = tuner.Sweep("mine", folder=swept.folder).run(workers=1, add=1)
-    assert (descriptors(), children()) == before
-    assert multiprocessing.active_children() == []
+    assert (descriptors(), children(), multiprocessing.active_children()) == before
     assert len(found.trials) == len(swept.trials) + 1
     out, err = capfd.readouterr()
     assert out == ""
@@ -160,14 +134,9 @@ def test_another_sweep_needs_another_name(swept: tuner.Result) -> None:
 
 
 @pytest.fixture(scope="module")
-def proven(swept: tuner.Result, warm_executor: Callable[..., ProcessExecutor]) -> tuner.Result:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tuner.commands.confirm.start_executor", _starting(warm_executor))
+def proven(swept: tuner.Result) -> tuner.Result:
+    with warmth():
         return swept.confirm(top=1, seeds=3, workers=1, progress=False)
-
-
-def _starting(warm_executor: Callable[..., ProcessExecutor]) -> Callable[..., ProcessExecutor]:
-    return lambda workspace, data, model, workers: warm_executor(workers, workspace.logs)
 
 
 def test_confirm_returns_a_result_with_its_verdict(
@@ -184,7 +153,6 @@ def test_confirm_returns_a_result_with_its_verdict(
     assert "fresh seeds" in proven._repr_html_()
 
 
-@pytest.mark.usefixtures("warm")
 def test_two_threads_one_after_the_other(tmp_path: Path) -> None:
     found: list[tuner.Result | BaseException] = []
     before = signal.getsignal(signal.SIGINT)
@@ -196,10 +164,11 @@ def test_two_threads_one_after_the_other(tmp_path: Path) -> None:
         except BaseException as error:
             found.append(error)
 
-    for name in ("one", "two"):
-        thread = threading.Thread(target=work, args=(name,))
-        thread.start()
-        thread.join(timeout=200)
+    with warmth():
+        for name in ("one", "two"):
+            thread = threading.Thread(target=work, args=(name,))
+            thread.start()
+            thread.join(timeout=200)
     assert [(r.study, len(r.trials)) for r in found if isinstance(r, tuner.Result)] == [
         ("one", 1),
         ("two", 1),
@@ -321,7 +290,6 @@ def test_signals_do_not_end_a_process_that_is_not_ours(
 # The documentation
 
 
-@pytest.mark.usefixtures("warm")
 def test_the_page_on_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All blocks of docs/python.md, one after the other, with less to do."""
     from sklearn.datasets import load_iris
@@ -343,7 +311,8 @@ def test_the_page_on_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             block = re.sub(rf"\b{name}=\d+", f"{name}={few}", block)
         block = block.replace(".run()", ".run(workers=1)")
         block = re.sub(r"val >= \d+% with train < \d+%", EASY, block)
-        exec(block, namespace)  # noqa: S102
+        with warmth():
+            exec(block, namespace)  # noqa: S102
     assert namespace["flowers"].finished
     assert namespace["result"].study == "mine"
     assert namespace["file"] == tmp_path / "mine.keras"

@@ -383,6 +383,7 @@ def test_trials_without_timings_have_no_account() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_peers_train_alike(data_dir: Path) -> None:
     # KerasTuner cannot train without it.
     names = ["tuner", "optuna_fit" if find_spec("tensorboard") is None else "keras_tuner"]

@@ -242,8 +242,7 @@ def test_a_configuration_that_cannot_be_built_is_pruned_with_the_reason(
     assert "cannot be built: ValueError: " in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.3])
-@pytest.mark.parametrize("batch_norm", ["none", "before_activation"])
+@pytest.mark.parametrize(("dropout", "batch_norm"), [(0.0, "none"), (0.3, "before_activation")])
 def test_a_cnn_is_the_same_for_both_engines(
     digits: Prepared, dropout: float, batch_norm: str
 ) -> None:

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import inside
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -41,14 +42,14 @@ def tuner(folder: Path, *arguments: str, code: int = 0) -> tuple[str, str]:
 
 
 def report(folder: Path, name: str) -> dict[str, Any]:
-    out, _ = tuner(folder, "report", name, "--format", "json", "--exit-zero")
+    out, _ = inside.tuner(folder, "report", name, "--format", "json", "--exit-zero")
     raw: dict[str, Any] = json.loads(out)
     return raw
 
 
 def figures(folder: Path, name: str) -> list[dict[str, Any]]:
     """What two sweeps must have in common, trial by trial in the order they were asked for."""
-    out, _ = tuner(folder, "report", name, "--format", "csv", "--exit-zero")
+    out, _ = inside.tuner(folder, "report", name, "--format", "csv", "--exit-zero")
     import io
 
     import pandas as pd
@@ -169,13 +170,13 @@ def test_report_repeats_the_result_and_takes_other_targets(
 ) -> None:
     folder, found, _ = swept
     assert report(folder, "digits") == found
-    out, _ = tuner(
+    out, _ = inside.tuner(
         folder, "report", "digits", "--target", "val > 99.9%", "--format", "json", code=3
     )
     what_if = json.loads(out)
     assert what_if["meets"] == []
     assert what_if["binding_target"] == "val_accuracy > 0.999"
-    table, _ = tuner(folder, "report", "digits")
+    table, _ = inside.tuner(folder, "report", "digits")
     assert "Next: " in table
 
 
@@ -184,15 +185,17 @@ def test_the_same_again_trains_nothing_and_add_trains_more(
 ) -> None:
     folder, found, _ = swept
     target = ("--target", "val >= 50% with train <= 100%")
-    out, err = tuner(
+    out, err = inside.tuner(
         folder, "sweep", "digits", "--trials", "4", *LIGHT, *target, "--format", "json"
     )
     assert json.loads(out) == found
     assert "digits 5/" not in err
-    out, _ = tuner(folder, "sweep", "digits", "--add", "1", *LIGHT, *target, "--format", "json")
+    out, _ = inside.tuner(
+        folder, "sweep", "digits", "--add", "1", *LIGHT, *target, "--format", "json"
+    )
     more = json.loads(out)
     assert more["trials"]["requested"] == more["trials"]["complete"] + more["trials"]["pruned"] == 5
-    out, _ = tuner(folder, "status", "--format", "json")
+    out, _ = inside.tuner(folder, "status", "--format", "json")
     assert json.loads(out)["studies"][0]["requested"] == 5
 
 
@@ -200,7 +203,7 @@ def test_another_definition_under_the_same_name_is_refused(
     swept: tuple[Path, dict[str, Any], str],
 ) -> None:
     folder, _, _ = swept
-    _, err = tuner(folder, "sweep", "digits", "--trials", "4", "--epochs", "9", code=1)
+    _, err = inside.tuner(folder, "sweep", "digits", "--trials", "4", "--epochs", "9", code=1)
     assert "epochs: 3 → 9" in err
     assert "--name" in err
 
@@ -210,7 +213,7 @@ def test_one_worker_repeats_exactly_also_when_killed_and_resumed(tmp_path: Path)
     folders = [tmp_path / name for name in ("first", "second", "killed")]
     for folder in folders:
         folder.mkdir()
-    tuner(folders[0], *arguments)
+    inside.tuner(folders[0], *arguments)
     tuner(folders[1], *arguments)
     expected = figures(folders[0], "digits")
     assert len(expected) == 5
@@ -374,7 +377,7 @@ space:
 """
     for name in ("one", "two"):
         (tmp_path / "sweeps" / f"{name}.yaml").write_text(text)
-    out, err = tuner(tmp_path, "sweep", "one", "two")
+    out, err = inside.tuner(tmp_path, "sweep", "one", "two")
     assert "one ends with 2 trials" in err
     assert [out.count(f"Next: tuner confirm {name}") for name in ("one", "two")] == [1, 1]
     for name in ("one", "two"):
