@@ -415,6 +415,22 @@ def test_a_card_says_how_far_it_can_be_trusted(tmp_path: Path) -> None:
     assert "nothing has read" not in on_test
 
 
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("mlp", "A multilayer perceptron with 8,970 weights"),
+        ("cnn", "A convolutional network with 8,970 weights"),
+        ("nets:build_it", "The model `nets:build_it` with 8,970 weights"),
+    ],
+)
+def test_a_card_says_what_was_trained(model: str, said: str, tmp_path: Path) -> None:
+    outcome = judged(tmp_path, BETTER)
+    (entry,) = outcome.entries
+    record = replace(entry.record, spec={**entry.record.spec, "model": model})
+    card = model_card(card_facts(outcome, 0, entry=replace(entry, record=record)))
+    assert said in card
+
+
 def test_a_card_shows_the_proof_and_the_test_score(tmp_path: Path) -> None:
     from tuner.report.selection import select
     from tuner.targets import parse_targets

@@ -58,7 +58,12 @@ KEYS: dict[str, Meaning] = {
         "Of a table: columns that are left out, such as an id or a date.",
         "ignore: [id, date]",
     ),
-    "model": Meaning("What is trained: a multilayer perceptron.", "model: mlp"),
+    "model": Meaning(
+        "What is trained: `mlp`, a multilayer perceptron; `cnn`, a small convolutional network for "
+        "images; or a model of your own as `package.module:attribute`, a `build(hp)` function or a "
+        "KerasTuner `HyperModel`.",
+        "model: cnn",
+    ),
     "engine": Meaning(
         "How epochs are run. `compiled`: a whole epoch as one compiled function over the Keras "
         "model and optimizer, several times faster. `fit`: plain Keras `model.fit`, the reference. "

@@ -50,7 +50,7 @@ HEAD = Template(
 
 BODY = Template(
     """dataset: $dataset # $description
-model: mlp                # a multilayer perceptron
+model: mlp                # mlp: perceptron | cnn: for images | package.module:attribute: your own
 engine: compiled          # compiled: fast | fit: plain Keras model.fit, the reference
 epochs: $epochs # passes over the training rows in a full trial
 epoch: best               # best | last: which epoch's figures and weights stand for a trial

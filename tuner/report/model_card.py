@@ -125,11 +125,17 @@ def _what(facts: CardFacts) -> str:
     if goal:
         searched += f" for {goal}"
     return (
-        f"A multilayer perceptron with {facts.weights:,} weights that sorts "
+        f"{_kind(facts)} with {facts.weights:,} weights that sorts "
         f"{ {'image': 'pictures', 'text': 'texts', 'table': 'rows'}[model.kind] } into {classes} "
         f"classes. It was found on {escaped(model.dataset)} by {searched}, and these are its "
         f"weights after epoch {model.epoch} of {epochs}."
     )
+
+
+def _kind(facts: CardFacts) -> str:
+    name = str(facts.entry.record.spec.get("model", "mlp"))
+    known = {"mlp": "A multilayer perceptron", "cnn": "A convolutional network"}
+    return known.get(name, f"The model {_code(name)}")
 
 
 def _figures(facts: CardFacts) -> str:

@@ -30,7 +30,6 @@ WORDS = {
     "batch_size": "batch size",
     "learning_rate": "learning rate",
     "batch_norm": "batch norm",
-    "depth": "hidden layers",
     "loss": "data loss",
     "class_weight": "class weights",
     "epochs": "epochs of a trial",
