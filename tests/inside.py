@@ -27,7 +27,6 @@ from tuner.cli import run
 from tuner.executors.processes import ProcessExecutor
 from tuner.training.backend import configure
 
-MOST_WORKERS = 2
 ERRANDS = ("proving", "own_model", "winners", "variants", "predict", "exporting")
 RECORDERS = ("running", "diagnosing", "proof_record", "report_files")
 

@@ -201,6 +201,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("digits", "fashion", "mnist", "imdb"):
         (folder / "sweeps" / f"{name}.yaml").write_text(DEFINITION.format(dataset=name))
     (folder / "path/to/own.yaml").write_text(DEFINITION.format(dataset="digits"))
+    convolutions = DEFINITION.format(dataset="fashion").replace("{batch", "{filters: 2, batch")
+    (folder / "sweeps" / "fashion-cnn.yaml").write_text(f"{convolutions}model: cnn\n")
+    lab = (ROOT / "sweeps" / "backprop.yaml").read_text(encoding="utf-8")
+    (folder / "sweeps" / "backprop.yaml").write_text(
+        re.sub(r"^seeds: \d+", "seeds: 2", lab, flags=re.M)
+    )
     return folder
 
 
