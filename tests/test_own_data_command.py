@@ -16,9 +16,9 @@ from tuner.cli import run
 from tuner.definition import load
 from tuner.reading import Reading
 
-ROWS = 60
 pytestmark = pytest.mark.usefixtures("warm")
 
+ROWS = 60
 KINDS = ("shop", "said", "shapes", "points")
 GIVEN = {
     "shop": ["shop.csv", "--label", "bought", "--missing", "impute", "--ignore", "id"],

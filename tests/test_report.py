@@ -458,8 +458,16 @@ def test_parameters_are_short(value: Any, text: str) -> None:
             "layers 128-64 · bn after · no dropout · own_key 3",
         ),
         (
-            {"depth": 3, "filters": 8, "kernel": 5, "units": 64, "dropout": 0.0},
-            "conv 8-16-32 (5×5), dense 64 · no dropout",
+            {"depth": 3, "filters": 8, "kernel": 5, "units": 64, "batch_norm": "none"},
+            "conv 8-16-32 (5×5), dense 64 · no bn",
+        ),
+        (
+            {"depth": 0, "filters": 8, "kernel": 5, "units": 64, "batch_norm": "none"},
+            "no convolution, dense 64 · no bn",
+        ),
+        (  # of somebody's own model, who knows what they mean
+            {"depth": 3, "filters": 8, "kernel": 5, "units": 64},
+            "64×3 · filters 8 · kernel 5",
         ),
         ({"depth": 3, "filters": 8}, "depth 3 · filters 8"),
         ({"units": 64, "batch_norm": "none"}, "units 64 · no bn"),

@@ -105,6 +105,12 @@ def test_a_variant_is_its_own_trial_and_its_further_seeds() -> None:
     assert plain.best_epochs == (4, 4, 4, 4)
 
 
+def test_further_seeds_stand_in_one_order_whichever_ended_first() -> None:
+    record = variant_record(0, "plain", [0.91, 0.92, 0.93, 0.90])
+    turned = replace(record, repeats=record.repeats[::-1])
+    assert [r.index for r in turned.seeds] == [r.index for r in record.seeds] == [1, 2, 3]
+
+
 def test_the_last_epoch_stands_for_a_seed_and_the_best_is_shown_beside_it() -> None:
     worse = tuple(replace(e, val_accuracy=0.97 - 0.01 * e.epoch) for e in course(0.9))
     made = replace(variant_record(0, "plain", [0.9]), epochs=worse)

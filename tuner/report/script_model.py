@@ -7,9 +7,8 @@ layers stand in a loop over widths.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from tuner.models.blocks import number_of
+from tuner.models.blocks import NORMS, number_of
 from tuner.models.mlp import hidden_widths
 from tuner.trial import ParamValue
 
@@ -34,46 +33,34 @@ def network(
     """
     shape = f"({', '.join(map(str, input_shape))}{',' * (len(input_shape) == 1)})"
     by = f"1 / {scale:g}" if scale != 1 else "1.0"
-    penalty, lines = _penalty(params, twice=model == "cnn")
-    lines += [f"model = keras.Sequential([keras.Input({shape}), layers.Rescaling({by})])"]
-    block = _Block(params, penalty)
-    widths: Sequence[int] = hidden_widths(params)
+    lines = [f"model = keras.Sequential([keras.Input({shape}), layers.Rescaling({by})])"]
     if model == "cnn":
-        widths = (int(number_of(params, "units")),)
         if len(input_shape) == 2:
             lines.append(f"model.add(layers.Reshape({(*input_shape, 1)}))")
-        lines += _convolutions(block, min(input_shape[:2]))
+        lines += _convolutions(params, min(input_shape[:2]))
+        widths = [int(number_of(params, "units"))]
+    else:
+        widths = hidden_widths(params)
+    if widths and params["l2"]:
+        lines.insert(0, f"l2 = keras.regularizers.L2({params['l2']!r})")
     if len(input_shape) > 1:
         lines.append("model.add(layers.Flatten())")
-    lines += block.loop("Dense", "width", widths)
+    lines += _blocks(params, "Dense", "width", widths)
     units, last = (1, "sigmoid") if classes == 2 else (classes, "softmax")
     lines.append(f'model.add(layers.Dense({units}{_initializer(params)}, activation="{last}"))')
     return lines
 
 
-def _convolutions(block: _Block, side: int) -> list[str]:
+def _convolutions(params: Mapping[str, ParamValue], side: int) -> list[str]:
     """Loops over convolutions: with pooling as long as a side has two pixels, then without."""
-    params = block.params
-    filters = [
-        int(number_of(params, "filters")) << n for n in range(int(number_of(params, "depth")))
-    ]
+    first, depth = (int(number_of(params, name)) for name in ("filters", "depth"))
+    filters = [first << block for block in range(depth)]
     halvings = side.bit_length() - 1
     given = f'filters, {params["kernel"]}, padding="same"'
-    pooling = ["    model.add(layers.MaxPooling2D())"]
     return [
-        *block.loop("Conv2D", given, filters[:halvings], pooling),
-        *block.loop("Conv2D", given, filters[halvings:]),
+        *_blocks(params, "Conv2D", given, filters[:halvings], ("MaxPooling2D()",)),
+        *_blocks(params, "Conv2D", given, filters[halvings:]),
     ]
-
-
-def _penalty(params: Mapping[str, ParamValue], *, twice: bool) -> tuple[str, list[str]]:
-    """An argument of a layer, and the lines that it needs; both empty without L2."""
-    if not params["l2"]:
-        return "", []
-    penalty = f"keras.regularizers.L2({params['l2']!r})"
-    if twice or _initializer(params):  # both do not fit on one line
-        return ", kernel_regularizer=l2", [f"l2 = {penalty}"]
-    return f", kernel_regularizer={penalty}", []
 
 
 def _initializer(params: Mapping[str, ParamValue]) -> str:
@@ -82,53 +69,36 @@ def _initializer(params: Mapping[str, ParamValue]) -> str:
     return "" if name == "glorot_uniform" else f', kernel_initializer="{name}"'
 
 
-@dataclass(frozen=True)
-class _Block:
-    """Makes the lines of blocks of hidden layers.
-
-    Attributes:
-        params: a complete configuration.
-        penalty: an argument of a layer, or nothing.
-    """
-
-    params: Mapping[str, ParamValue]
-    penalty: str
-
-    def loop(
-        self,
-        layer: str,
-        arguments: str,
-        widths: Sequence[int],
-        pooling: Sequence[str] = (),
-    ) -> list[str]:
-        """A loop over `widths`, which the first of `arguments` names; no line without any."""
-        if not widths:
-            return []
-        params = self.params
-        name = arguments.split(",")[0]
-        each = f"({widths[0]},)" if len(widths) == 1 else f"({', '.join(map(str, widths))})"
-        before, after = (
-            ["    model.add(layers.BatchNormalization())"] if params["batch_norm"] == place else []
-            for place in ("before_activation", "after_activation")
-        )
-        rate = params["dropout"]
-        return [
-            f"for {name} in {each}:",
-            *_adding(f"layers.{layer}", f"{arguments}{_initializer(params)}{self.penalty}"),
-            *before,
-            f'    model.add(layers.Activation("{params["activation"]}"))',
-            *after,
-            *pooling,
-            *([f"    model.add(layers.Dropout({rate!r}))"] if rate else []),
-        ]
+def _blocks(
+    params: Mapping[str, ParamValue],
+    layer: str,
+    arguments: str,
+    widths: Sequence[int],
+    pooling: Sequence[str] = (),
+) -> list[str]:
+    """A loop over `widths`, which the first of `arguments` names; no line without any."""
+    if not widths:
+        return []
+    each = f"({widths[0]},)" if len(widths) == 1 else f"({', '.join(map(str, widths))})"
+    penalty = ", kernel_regularizer=l2" if params["l2"] else ""
+    before, after = (
+        ["BatchNormalization()"] if params["batch_norm"] == place else [] for place in NORMS
+    )
+    rest = [*before, f'Activation("{params["activation"]}")', *after, *pooling]
+    rest += [f"Dropout({params['dropout']!r})"] if params["dropout"] else []
+    return [
+        f"for {arguments.split(',')[0]} in {each}:",
+        *_adding(layer, f"{arguments}{_initializer(params)}{penalty}"),
+        *(f"    model.add(layers.{one})" for one in rest),
+    ]
 
 
 def _adding(layer: str, arguments: str) -> list[str]:
     """Lines in a loop that add a layer, broken as a formatter breaks them."""
-    made = f"{layer}({arguments})"
+    made = f"layers.{layer}({arguments})"
     if len(line := f"    model.add({made})") <= WIDTH:
         return [line]
     if len(line := f"        {made}") <= WIDTH:
         return ["    model.add(", line, "    )"]
-    call = [f"        {layer}(", f"            {arguments}", "        )"]
+    call = [f"        layers.{layer}(", f"            {arguments}", "        )"]
     return ["    model.add(", *call, "    )"]

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
+from tuner.parameters import CATALOGUE
 from tuner.targets import Target
 from tuner.text import printable
 from tuner.trial import Params, ParamValue
@@ -141,9 +142,9 @@ def value_text(value: ParamValue) -> str:
 def _shape(params: Params) -> str | None:
     if "layers" in params:
         return f"layers {number_text(params['layers'])}"
-    depth, units = params.get("depth"), params.get("units")
     if (convolutions := _convolutions(params)) is not None:
         return convolutions
+    depth, units = params.get("depth"), params.get("units")
     if depth == 0:
         return "no hidden layer"
     if depth is None or units is None:
@@ -154,11 +155,16 @@ def _shape(params: Params) -> str | None:
 
 def _convolutions(params: Params) -> str | None:
     """`conv 16-32 (3×3), dense 128`, if these numbers describe `model: cnn`."""
+    # A model of the user's own may use the same names for something else.
+    if params.get("batch_norm") not in CATALOGUE["batch_norm"].choices:
+        return None
     found = [params.get(name) for name in ("depth", "units", *_CONVOLUTIONAL)]
     numbers = [value for value in found if isinstance(value, int)]
     if len(numbers) < len(found):
         return None
     depth, units, filters, kernel = numbers
+    if depth == 0:
+        return f"no convolution, dense {units}"
     widths = "-".join(str(filters << block) for block in range(depth))
     return f"conv {widths} ({kernel}×{kernel}), dense {units}"
 
