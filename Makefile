@@ -26,7 +26,7 @@ install: $(VENV)/.installed ## create .venv and install tuner into it
 sweep: $(VENV)/.installed ## find digits configurations that meet the targets (SWEEP=… TRIALS=…)
 	$(BIN)/tuner sweep $(SWEEP) --trials $(TRIALS)
 
-test: $(VENV)/.installed-dev ## run all tests (PYTEST=… for options of pytest)
+test: $(VENV)/.installed-dev ## run the tests (PYTEST=… for options of pytest)
 	$(BIN)/python -m pytest $(PYTEST)
 
 soak: $(VENV)/.installed-dev ## run the long forms of tests (minutes)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from test_pictures import pixels, svg_texts
 
 from tuner.report.confirmation import ConfirmationVerdict
 from tuner.report.figures import pictures
-from tuner.report.figures.look import AREAS, COLORS, MARKS
+from tuner.report.figures.look import AREAS, COLORS, LIMIT, MARKS, PAPER, write
 from tuner.report.page.charts_base import KINDS
 from tuner.report.selection import Outcome, select
 from tuner.scores import TestScore
@@ -160,6 +161,25 @@ def test_the_edge_is_white_and_nothing_is_cut_off(tmp_path: Path) -> None:
         for edge in (grey[:20], grey[-20:], grey[:, :20], grey[:, -20:]):
             assert edge.min() == 255, name
         assert grey.min() < 100, name
+
+
+def test_words_with_a_rim_are_written_once() -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    def drawn(rim: bool) -> Any:
+        figure = Figure((3, 2), dpi=150, facecolor=PAPER)
+        axes = figure.add_subplot(facecolor=PAPER)
+        look: dict[str, Any] = {"fontsize": 8, "color": LIMIT, "ha": "right"}
+        if rim:
+            write(axes, "train < 95\u202f%", (0.9, 0.5), **look)
+        else:
+            axes.annotate("train < 95\u202f%", (0.9, 0.5), **look)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        return np.asarray(canvas.buffer_rgba()).copy()
+
+    assert (drawn(rim=True) == drawn(rim=False)).all()  # on bare paper the rim is not seen
 
 
 def test_settings_of_the_user_do_not_count(tmp_path: Path) -> None:

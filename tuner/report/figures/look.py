@@ -237,8 +237,11 @@ def write(axes: Any, text: str, at: tuple[float, float], **look: Any) -> None:
     from matplotlib.patheffects import withStroke
 
     rim = withStroke(linewidth=2.2, foreground=PAPER)
-    axes.annotate(text, at, **{**look, "arrowprops": None}, path_effects=[rim])
-    axes.annotate(text, at, **look)  # in an .svg, words with an effect are no words
+    # Letters with an effect are outlines: no words in an .svg, and in a .png a little elsewhere. So
+    # they are nothing but paper, and the words are written over them.
+    under = {**look, "color": PAPER, "arrowprops": None}
+    axes.annotate(text, at, **under, path_effects=[rim])
+    axes.annotate(text, at, **look)
 
 
 def percent(axis: Any, bins: int = 7) -> None:
